@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_BASE_ATTRIBUTES_H
+#define RESTANTE_BASE_ATTRIBUTES_H
+
+/* The only compiler extensions that the tree uses, behind names. */
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define PRINTF_LIKE(format_index, first_arg)                                                       \
+    __attribute__((format(printf, format_index, first_arg)))
+
+/* Scope cleanup for descriptors and heap memory outside the engines. */
+#define AUTO_CLOSE __attribute__((cleanup(auto_close)))
+#define AUTO_FREE  __attribute__((cleanup(auto_free)))
+
+void auto_close(const int *descriptor);
+void auto_free(void *pointer_to_pointer);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/bytes.h"
+
+#include <assert.h>
+
+size_t bytes_find(struct bytes b, uint8_t octet)
+{
+    if (b.size == 0) {
+        return 0;
+    }
+    const uint8_t *found = memchr(b.data, octet, b.size);
+    return found == NULL ? b.size : (size_t)(found - b.data);
+}
+
+static uint8_t lower(uint8_t octet)
+{
+    return octet >= 'A' && octet <= 'Z' ? (uint8_t)(octet + ('a' - 'A')) : octet;
+}
+
+bool bytes_equal_ignoring_case(struct bytes a, struct bytes b)
+{
+    if (a.size != b.size) {
+        return false;
+    }
+    for (size_t i = 0; i < a.size; i++) {
+        if (lower(a.data[i]) != lower(b.data[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+char *bytes_escape(struct bytes b, char *out, size_t capacity)
+{
+    static const char digits[] = "0123456789abcdef";
+    assert(capacity >= 8);
+    size_t used = 0;
+    for (size_t i = 0; i < b.size; i++) {
+        uint8_t octet = b.data[i];
+        bool plain = octet >= 0x20 && octet <= 0x7e && octet != '\\' && octet != '"';
+        size_t need = plain ? 1 : 4;
+        size_t reserve = i + 1 == b.size ? 1 : 4; /* the NUL, or "..." and the NUL */
+        if (used + need + reserve > capacity) {
+            memcpy(out + used, "...", 3);
+            used += 3;
+            break;
+        }
+        if (plain) {
+            out[used++] = (char)octet;
+        } else {
+            out[used++] = '\\';
+            out[used++] = 'x';
+            out[used++] = digits[octet >> 4];
+            out[used++] = digits[octet & 15];
+        }
+    }
+    out[used] = '\0';
+    return out;
+}
