@@ -17,7 +17,7 @@ enum error_kind {
 struct error {
     enum error_kind kind;
     int number;     /* errno, or 0 */
-    char text[200]; /* for a log or a terminal; may name local paths, so never for a peer */
+    char text[300]; /* for a log or a terminal; may name local paths, so never for a peer */
 };
 
 /* Fills `error` and returns -1, so that a function can end in `return error_set(...)`. A `number`

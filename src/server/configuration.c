@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration file: INI, read by inih through a reader of ours that counts the lines and refuses
+ * what inih would silently misread: continuation lines and lines over its limit. One table of settings
+ * (settings.def); each kind of value has one parser and one sentence that says what would be right. */
+#include "server/configuration.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/number.h"
+#include "net/address.h"
+
+typedef int (*parse_function)(const char *value, void *field);
+
+struct kind {
+    parse_function parse;
+    const char *remedy; /* completes "write ..." */
+};
+
+struct setting {
+    const char *section;
+    const char *key;
+    size_t offset;
+    const struct kind *kind;
+    const char *fallback;
+};
+
+static int parse_text(const char *value, void *field)
+{
+    if (*value == '\0' || strlen(value) >= CONFIGURATION_VALUE_SIZE) {
+        return -1;
+    }
+    memcpy(field, value, strlen(value) + 1);
+    return 0;
+}
+
+static int parse_path(const char *value, void *field)
+{
+    return value[0] == '/' ? parse_text(value, field) : -1;
+}
+
+static int parse_template(const char *value, void *field)
+{
+    const char *percent = strchr(value, '%');
+    if (percent == NULL) {
+        return -1;
+    }
+    for (; percent != NULL; percent = strchr(percent + 2, '%')) {
+        if (percent[1] == '\0' || strchr("und", percent[1]) == NULL) {
+            return -1;
+        }
+    }
+    return parse_path(value, field);
+}
+
+static int parse_unsigned(const char *value, uint64_t least, uint64_t most, uint32_t *out)
+{
+    uint64_t number;
+    if (number_parse(bytes_of(value), most, &number) < 0 || number < least) {
+        return -1;
+    }
+    *out = (uint32_t)number;
+    return 0;
+}
+
+static int parse_number(const char *value, void *field)
+{
+    return parse_unsigned(value, 0, 1000000, field);
+}
+
+static int parse_positive(const char *value, void *field)
+{
+    return parse_unsigned(value, 1, 1000000, field);
+}
+
+static int parse_workers(const char *value, void *field)
+{
+    if (strcmp(value, "auto") != 0) {
+        return parse_unsigned(value, 1, CONFIGURATION_MOST_WORKERS, field);
+    }
+    cpu_set_t cpus;
+    int count = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+    *(uint32_t *)field =
+        (uint32_t)(count > CONFIGURATION_MOST_WORKERS ? CONFIGURATION_MOST_WORKERS : count);
+    return 0;
+}
+
+static int parse_duration(const char *value, void *field)
+{
+    return number_parse_duration(bytes_of(value), field);
+}
+
+static int parse_timeout(const char *value, void *field)
+{
+    uint64_t *milliseconds = field;
+    return number_parse_duration(bytes_of(value), milliseconds) < 0 || *milliseconds == 0 ? -1 : 0;
+}
+
+static int parse_size(const char *value, void *field)
+{
+    uint64_t *octets = field;
+    return number_parse_size(bytes_of(value), octets) < 0 || *octets < (1U << 20) ? -1 : 0;
+}
+
+static int parse_boolean(const char *value, void *field)
+{
+    bool yes = strcmp(value, "yes") == 0;
+    *(bool *)field = yes;
+    return yes || strcmp(value, "no") == 0 ? 0 : -1;
+}
+
+/* The position of `value` in a NULL-terminated list. */
+static int parse_choice(const char *value, const char *const *choices, unsigned *out)
+{
+    for (unsigned i = 0; choices[i] != NULL; i++) {
+        if (strcmp(value, choices[i]) == 0) {
+            *out = i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int parse_plaintext_login(const char *value, void *field)
+{
+    static const char *const choices[] = {"never", "loopback", "always", NULL};
+    return parse_choice(value, choices, field);
+}
+
+static int parse_store(const char *value, void *field)
+{
+    static const char *const choices[] = {"maildir", NULL};
+    return parse_choice(value, choices, field);
+}
+
+static int parse_log_level(const char *value, void *field)
+{
+    static const char *const choices[] = {"error", "warning", "info", "debug", NULL};
+    return parse_choice(value, choices, field);
+}
+
+static int parse_log_target(const char *value, void *field)
+{
+    return strcmp(value, "stderr") == 0 ? parse_text(value, field) : parse_path(value, field);
+}
+
+static int parse_expire(const char *value, void *field)
+{
+    if (strcmp(value, "never") == 0) {
+        return parse_text("NEVER", field);
+    }
+    uint32_t days;
+    return parse_unsigned(value, 0, 36500, &days) < 0 ? -1 : parse_text(value, field);
+}
+
+static int parse_addresses(const char *value, void *field)
+{
+    struct configuration_addresses *addresses = field;
+    char copy[CONFIGURATION_VALUE_SIZE];
+    if (parse_text(value, copy) < 0) {
+        return -1;
+    }
+    addresses->count = 0;
+    char *rest = copy;
+    for (char *part = strsep(&rest, ","); part != NULL; part = strsep(&rest, ",")) {
+        if (addresses->count == CONFIGURATION_MOST_LISTEN) {
+            return -1;
+        }
+        part += strspn(part, " \t");
+        part[strcspn(part, " \t")] = '\0';
+        struct configuration_address *address = &addresses->list[addresses->count++];
+        if (address_parse(part, &address->address, &address->size) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static const struct kind kind_path = {parse_path, "an absolute path, like /var/lib/restante"};
+static const struct kind kind_name = {parse_text, "the name of a system user"};
+static const struct kind kind_workers = {parse_workers, "auto or a number from 1 to 64"};
+static const struct kind kind_duration = {parse_duration,
+                                          "a number with a unit (ms, s, m, h, d), like 30s"};
+static const struct kind kind_timeout = {
+    parse_timeout,
+    "a number with a unit (ms, s, m, h, d), like 10m; 0 is no timeout that can be kept"};
+static const struct kind kind_addresses = {
+    parse_addresses, "up to 16 of ADDRESS:PORT, like 127.0.0.1:1110, [::1]:1110"};
+static const struct kind kind_plaintext_login = {parse_plaintext_login,
+                                                 "never, loopback or always"};
+static const struct kind kind_number = {parse_number, "a number from 0 to 1000000"};
+static const struct kind kind_positive = {parse_positive, "a number from 1 to 1000000"};
+static const struct kind kind_expire = {parse_expire, "never or a number of days"};
+static const struct kind kind_boolean = {parse_boolean, "yes or no"};
+static const struct kind kind_size = {parse_size, "a size of at least 1M, like 256M"};
+static const struct kind kind_store = {parse_store, "maildir"};
+static const struct kind kind_template = {
+    parse_template, "an absolute path with %u, %n or %d in it, like /var/vmail/%u"};
+static const struct kind kind_log_target = {parse_log_target,
+                                            "stderr or the absolute path of a file"};
+static const struct kind kind_log_level = {parse_log_level, "error, warning, info or debug"};
+
+static const struct setting settings[] = {
+#define SETTING(section, key, field, kind, fallback)                                               \
+    {section, key, offsetof(struct configuration, field), &kind_##kind, fallback},
+#include "server/settings.def"
+#undef SETTING
+};
+
+enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
+
+struct parser {
+    const char *name;
+    struct bytes rest;
+    unsigned line; /* of what the reader gave last */
+    unsigned seen[SETTING_COUNT];
+    struct configuration *out;
+    struct configuration_notes *notes;
+};
+
+static void note(struct parser *parser, bool mistake, unsigned line, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+
+static void note(struct parser *parser, bool mistake, unsigned line, const char *format, ...)
+{
+    struct configuration_notes *notes = parser->notes;
+    *(mistake ? &notes->mistakes : &notes->warnings) += 1;
+    size_t room = sizeof notes->text - notes->size;
+    char *at = notes->text + notes->size;
+    int used = line == 0 ? snprintf(at, room, "%s: ", parser->name)
+                         : snprintf(at, room, "%s:%u: ", parser->name, line);
+    if (used > 0 && (size_t)used < room) {
+        va_list arguments;
+        va_start(arguments, format);
+        int more = vsnprintf(at + used, room - (size_t)used, format, arguments);
+        va_end(arguments);
+        if (more > 0 && (size_t)(used + more) + 1 < room) {
+            at[used + more] = '\n';
+            notes->size += (size_t)(used + more) + 1;
+        }
+    }
+    notes->text[notes->size] = '\0';
+}
+
+/* As fgets, for inih: a line that it would misread is noted and given as an empty one. */
+static char *read_line(char *out, int capacity, void *stream)
+{
+    struct parser *parser = stream;
+    if (parser->rest.size == 0) {
+        return NULL;
+    }
+    size_t size = bytes_find(parser->rest, '\n');
+    struct bytes line = {.data = parser->rest.data, .size = size};
+    parser->rest = bytes_from(parser->rest, size + 1);
+    parser->line++;
+    bool blank = true;
+    for (size_t i = 0; i < line.size; i++) {
+        blank = blank && strchr(" \t\r", line.data[i]) != NULL && line.data[i] != '\0';
+    }
+    if (line.size + 3 > (size_t)capacity) {
+        note(parser, true, parser->line, "the line is too long; write at most %d octets",
+             capacity - 3);
+        line.size = 0;
+    } else if (bytes_find(line, '\0') < line.size) {
+        note(parser, true, parser->line, "the line contains a NUL octet; write plain text");
+        line.size = 0;
+    } else if (!blank && (line.data[0] == ' ' || line.data[0] == '\t')) {
+        note(parser, true, parser->line, "the line is indented; begin it in the first column");
+        line.size = 0;
+    }
+    memcpy(out, line.data, line.size);
+    out[line.size] = '\n';
+    out[line.size + 1] = '\0';
+    return out;
+}
+
+static bool section_exists(const char *section)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (strcmp(settings[i].section, section) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The setting of that key in another section, for a hint; NULL if there is none. */
+static const struct setting *find_elsewhere(const char *key)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (strcmp(settings[i].key, key) == 0) {
+            return &settings[i];
+        }
+    }
+    return NULL;
+}
+
+static void note_unknown(struct parser *parser, const char *section, const char *key)
+{
+    const struct setting *elsewhere = find_elsewhere(key);
+    if (elsewhere != NULL) {
+        note(parser, true, parser->line, "[%s] has no setting %s; write it in section [%s]",
+             section, key, elsewhere->section);
+    } else if (!section_exists(section)) {
+        note(parser, true, parser->line,
+             "there is no section [%s]; the sections are [server], [pop3], [limits], [maildrop], "
+             "[accounts] and [log]",
+             section);
+    } else {
+        note(parser, true, parser->line,
+             "[%s] has no setting %s; restante.conf(5) lists the settings", section, key);
+    }
+}
+
+static int take_setting(void *user, const char *section, const char *key, const char *value)
+{
+    struct parser *parser = user;
+    size_t i = 0;
+    while (i < SETTING_COUNT &&
+           (strcmp(settings[i].section, section) != 0 || strcmp(settings[i].key, key) != 0)) {
+        i++;
+    }
+    if (i == SETTING_COUNT) {
+        note_unknown(parser, section, key);
+    } else if (parser->seen[i] != 0) {
+        note(parser, true, parser->line, "%s was set in line %u already; remove one of the two",
+             key, parser->seen[i]);
+    } else {
+        parser->seen[i] = parser->line;
+        if (settings[i].kind->parse(value, (char *)parser->out + settings[i].offset) < 0) {
+            char escaped[CONFIGURATION_VALUE_SIZE];
+            note(parser, true, parser->line, "%s = %s: not a value for it; write %s", key,
+                 bytes_escape(bytes_of(value), escaped, sizeof escaped), settings[i].kind->remedy);
+        }
+    }
+    return 1;
+}
+
+static void take_defaults(struct parser *parser)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const struct setting *setting = &settings[i];
+        if (parser->seen[i] != 0) {
+            continue;
+        }
+        if (setting->fallback == NULL) {
+            note(parser, true, 0, "%s is missing in section [%s]; write %s", setting->key,
+                 setting->section, setting->kind->remedy);
+        } else if (setting->kind->parse(setting->fallback, (char *)parser->out + setting->offset) <
+                   0) {
+            abort(); /* the table is wrong: a bug, and every test finds it */
+        }
+    }
+}
+
+static unsigned line_of(const struct parser *parser, const void *field)
+{
+    size_t offset = (size_t)((const char *)field - (const char *)parser->out);
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (settings[i].offset == offset) {
+            return parser->seen[i];
+        }
+    }
+    return 0;
+}
+
+static void check_meaning(struct parser *parser)
+{
+    const struct configuration *out = parser->out;
+    if (out->idle_timeout_ms < 600000) {
+        note(parser, false, line_of(parser, &out->idle_timeout_ms),
+             "idle-timeout is less than the 10 minutes that RFC 1939 section 3 asks for; a client "
+             "that is slow loses its session; write 10m or more");
+    }
+    if (out->failures_per_address == 0 && out->failure_delay_ms == 0) {
+        note(
+            parser, false, line_of(parser, &out->failure_delay_ms),
+            "nothing slows down guessing of passwords; give failure-delay or failures-per-address");
+    }
+}
+
+int configuration_parse(const char *name, struct bytes text, struct configuration *out,
+                        struct configuration_notes *notes)
+{
+    struct parser parser = {.name = name, .rest = text, .out = out, .notes = notes};
+    *out = (struct configuration){0};
+    *notes = (struct configuration_notes){0};
+    int line = ini_parse_stream(read_line, &parser, take_setting, &parser);
+    if (line > 0) {
+        note(&parser, true, (unsigned)line,
+             "neither a section nor a setting; write [section] or key = value");
+    }
+    take_defaults(&parser);
+    if (notes->mistakes == 0) {
+        check_meaning(&parser);
+    }
+    return notes->mistakes == 0 ? 0 : -1;
+}
+
+int configuration_read(const char *path, struct bytes *text_out, struct error *error)
+{
+    enum { MOST = 1 << 20 };
+    AUTO_CLOSE int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (file < 0) {
+        return error_set(error, ERROR_CONFIGURATION, errno, "%s: cannot be opened", path);
+    }
+    uint8_t *data = malloc(MOST);
+    if (data == NULL) {
+        return error_set(error, ERROR_TEMPORARY, ENOMEM, "%s", path);
+    }
+    size_t size = 0;
+    while (size < MOST) {
+        ssize_t got = read(file, data + size, MOST - size);
+        if (got < 0) {
+            int number = errno;
+            free(data);
+            return error_set(error, ERROR_CONFIGURATION, number, "%s: cannot be read", path);
+        }
+        if (got == 0) {
+            *text_out = (struct bytes){.data = data, .size = size};
+            return 0;
+        }
+        size += (size_t)got;
+    }
+    free(data);
+    return error_set(error, ERROR_CONFIGURATION, 0, "%s: over 1 MiB is no configuration", path);
+}
+
+int configuration_load(const char *path, struct configuration *out, struct error *error)
+{
+    struct bytes text;
+    if (configuration_read(path, &text, error) < 0) {
+        return -1;
+    }
+    struct configuration_notes notes;
+    int result = configuration_parse(path, text, out, &notes);
+    free((void *)(uintptr_t)text.data);
+    if (result < 0) {
+        return error_set(error, ERROR_CONFIGURATION, 0, "%.*s", (int)strcspn(notes.text, "\n"),
+                         notes.text);
+    }
+    return 0;
+}
+
+const char *configuration_setting(size_t index)
+{
+    static const char *const names[] = {
+#define SETTING(section, key, field, kind, fallback) section "." key,
+#include "server/settings.def"
+#undef SETTING
+    };
+    return index < SETTING_COUNT ? names[index] : NULL;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_SERVER_CONFIGURATION_H
+#define RESTANTE_SERVER_CONFIGURATION_H
+
+#include <sys/socket.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+enum {
+    CONFIGURATION_VALUE_SIZE = 200, /* inih, as Debian builds it, takes lines up to this */
+    CONFIGURATION_MOST_LISTEN = 16,
+    CONFIGURATION_MOST_WORKERS = 64
+};
+
+enum plaintext_login { PLAINTEXT_LOGIN_NEVER, PLAINTEXT_LOGIN_LOOPBACK, PLAINTEXT_LOGIN_ALWAYS };
+enum configuration_store { STORE_MAILDIR };
+
+struct configuration_address {
+    struct sockaddr_storage address;
+    socklen_t size;
+};
+
+struct configuration {
+    char state_dir[CONFIGURATION_VALUE_SIZE];
+    char user[CONFIGURATION_VALUE_SIZE];
+    char auth_user[CONFIGURATION_VALUE_SIZE];
+    uint32_t workers; /* 1 .. CONFIGURATION_MOST_WORKERS; auto is resolved */
+    uint64_t grace_ms;
+    struct configuration_addresses {
+        struct configuration_address list[CONFIGURATION_MOST_LISTEN];
+        uint32_t count;
+    } listen;
+    enum plaintext_login plaintext_login;
+    uint64_t login_timeout_ms;
+    uint64_t idle_timeout_ms;
+    uint64_t write_timeout_ms;
+    uint32_t max_bad_commands;
+    char expire[CONFIGURATION_VALUE_SIZE]; /* as CAPA says it: NEVER or days */
+    bool utf8;
+    uint32_t connections;
+    uint32_t connections_per_address;
+    uint32_t connections_per_user;
+    uint64_t failure_delay_ms;
+    uint32_t failures_per_address; /* 0: no limit */
+    uint64_t hash_memory;          /* octets */
+    enum configuration_store store;
+    char path[CONFIGURATION_VALUE_SIZE];
+    uint64_t in_use_wait_ms;
+    uint64_t take_over_idle_ms;
+    char accounts_file[CONFIGURATION_VALUE_SIZE];
+    char log_target[CONFIGURATION_VALUE_SIZE]; /* "stderr" or a path */
+    enum log_level log_level;
+};
+
+/* What is to be said of a configuration: lines of `FILE:LINE: what is wrong; what would be right`. */
+struct configuration_notes {
+    char text[8192]; /* lines that end in LF; a mistake's begins with "error: ", else "warning: " */
+    size_t size;
+    uint32_t mistakes;
+    uint32_t warnings;
+};
+
+/* Parses `text`, the content of file `name`, which is only used in messages. All mistakes are noted, not
+ * only the first. 0, or -1 if there was one; then *out is not to be used. */
+int configuration_parse(const char *name, struct bytes text, struct configuration *out,
+                        struct configuration_notes *notes) MUST_CHECK;
+
+/* Reads the whole file: malloc'ed, the caller's. */
+int configuration_read(const char *path, struct bytes *text_out, struct error *error) MUST_CHECK;
+
+/* Both, for commands: `error` gets the first mistake. */
+int configuration_load(const char *path, struct configuration *out, struct error *error) MUST_CHECK;
+
+/* Every setting as "section.key", for the test that compares them with the documentation: row `index`, or
+ * NULL after the last. */
+const char *configuration_setting(size_t index);
+
+#endif
