@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""scripts/test: builds everything, runs all tests, ends with `N passed, N failed, N skipped`."""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+import builds
+import conformance
+import promises
+import results
+import suites
+from results import Case, FAILED
+
+
+class Run:
+    def __init__(self, arguments):
+        self.wanted = arguments.suite
+        self.full = arguments.full
+        self.select = arguments.select
+        self.folder = pathlib.Path(arguments.build_dir).resolve()
+        self.results = self.folder / "results"
+        self.installed = pathlib.Path(tempfile.mkdtemp(prefix="restante-test-"))
+        self.installed.chmod(0o755)
+        self.release = self.build("release")
+        self.sanitize = self.build("sanitize")
+        self.allowed = results.AllowedSkips(builds.ROOT / "tests/ALLOWED_SKIPS")
+        self.cases = []
+
+    def build(self, name):
+        return builds.Build(name, f"{name}.ini", self.folder / name, self.installed / name)
+
+    def wants(self, *names):
+        return not self.wanted or any(name in self.wanted for name in names)
+
+    def suite(self, name, function, *arguments):
+        """Runs one suite, keeps its results, and says at once how it went."""
+        start = time.monotonic()
+        try:
+            cases = list(function(*arguments))
+        except builds.CommandFailed as failure:
+            cases = [Case(f"{name}:{name}", FAILED, 0.0, str(failure))]
+        if not cases:
+            cases = [Case(f"{name}:{name}", FAILED, 0.0, "no test ran")]
+        for case in cases:
+            self.allowed.enforce(case)
+        results.write_junit(self.results / f"{name}.xml", name, cases)
+        report = [f"{name}: {results.closing_line(cases)} ({time.monotonic() - start:.0f} s)"]
+        for case in cases:
+            if case.outcome == FAILED:
+                report.append(f"FAILED {case.id}")
+                report += ["    " + line for line in case.text.strip().splitlines()[-60:]]
+        # One call, or reports of suites that run side by side would mix.
+        sys.stdout.write("\n".join(report) + "\n")
+        self.cases += cases
+
+    def prepare(self, build):
+        build.compile()
+        build.install_tree()
+        yield Case(f"build:{build.name}", results.PASSED)
+
+    def everything(self):
+        rooms = [name for name in suites.MESON_SUITES if self.wanted and name in self.wanted]
+        units = not self.wanted or rooms
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            jobs = []
+            if self.wants("lint"):
+                jobs.append(pool.submit(self.suite, "lint", suites.lint))
+            if units or self.wants("wire", "clients"):
+                self.suite("build-release", self.prepare, self.release)
+            if units or self.wants("wire"):
+                self.suite("build-sanitize", self.prepare, self.sanitize)
+            for job in jobs:
+                job.result()
+        if any(case.outcome == FAILED for case in self.cases if case.id.startswith("build")):
+            return
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            jobs = []
+            if units:
+                jobs.append(pool.submit(self.units, rooms))
+            if self.wants("clients"):
+                jobs.append(pool.submit(self.pytest, "clients", self.release))
+            for job in jobs:
+                job.result()
+        if self.wants("wire"):
+            self.pytest("wire", self.release)
+            self.pytest("wire", self.sanitize)
+        if self.wants("conformance") and not self.select:
+            self.suite("conformance", conformance.check, builds.ROOT, self.results)
+
+    def units(self, rooms):
+        self.suite("units-release", suites.meson, self.release,
+                   [room for room in rooms if room != "fuzz"], self.full) \
+            if rooms != ["fuzz"] else None
+        self.suite("units-sanitize", suites.meson, self.sanitize, rooms, self.full)
+
+    def pytest(self, name, build):
+        label = f"{name}-{build.name}"
+        self.suite(label, suites.pytest, name, build, suites.PYTEST_SUITES[name],
+                   self.results / f"{label}.xml", self.full, self.select)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
+    parser.add_argument("--suite", action="append", choices=suites.NAMES, metavar="NAME",
+                        help="run this part only (may be repeated): " + ", ".join(suites.NAMES))
+    parser.add_argument("-k", dest="select", metavar="EXPRESSION",
+                        help="of the wire and client tests only those that pytest's -k selects")
+    parser.add_argument("--full", action="store_true", help="also what takes long")
+    parser.add_argument("--prove-promises", nargs="?", const="", metavar="PATTERN",
+                        help="break each promise in a copy (tests/promises/); its test must notice")
+    parser.add_argument("--build-dir", default=os.environ.get(
+        "RESTANTE_BUILD_DIR", builds.ROOT / "build"), metavar="DIR",
+        help="where to build and to keep the results (default: build/ in the tree)")
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    run = Run(arguments)
+    try:
+        if arguments.prove_promises is not None:
+            run.suite("promises", promises.prove, run.folder / "promises", run.installed,
+                      arguments.prove_promises)
+        else:
+            if not run.wanted and run.results.exists():
+                shutil.rmtree(run.results)
+            run.everything()
+    finally:
+        shutil.rmtree(run.installed, ignore_errors=True)
+    print(results.closing_line(run.cases))
+    return results.exit_status(run.cases)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""The suites: each runs tests of one kind on one build and gives their cases."""
+
+import json
+import pathlib
+import subprocess
+
+import builds
+import results
+from results import Case, FAILED
+
+# Rooms and kinds of unit tests: the names of Meson's suites.
+MESON_SUITES = ("base", "pop3", "maildrop", "account", "net", "server", "cli", "dialogues", "crash",
+                "fuzz", "examples")
+PYTEST_SUITES = {"wire": "tests/wire", "clients": "tests/clients"}
+NAMES = ("lint", *MESON_SUITES, *PYTEST_SUITES, "conformance")
+# Tests of these Meson suites run only with --full.
+LONG = "long"
+
+
+def lint():
+    return _tap_command([builds.ROOT / "scripts/lint", "--tap"], "lint")
+
+
+def meson(build, wanted, full):
+    """Unit tests. `wanted` names the Meson suites; empty: all of them."""
+    build.configure()
+    log = build.folder / "meson-logs/testlog.json"
+    log.unlink(missing_ok=True)
+    command = ["meson", "test", "-C", build.folder, "--no-rebuild", "--no-suite",
+               LONG if not full else "none"]
+    for suite in wanted:
+        command += ["--suite", suite]
+    environment = dict(build.environment(), RESTANTE_FULL="1" if full else "")
+    process = subprocess.run([str(part) for part in command], env=environment,
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                             errors="replace")
+    cases = []
+    if log.exists():
+        for line in log.read_text(errors="replace").splitlines():
+            cases += _meson_cases(json.loads(line))
+    if process.returncode != 0 and all(case.outcome != FAILED for case in cases):
+        # Meson 1.0 exits with 0 where no test matches; whatever else it complains of is ours to show.
+        cases.append(Case(f"unit:{build.name}/meson", FAILED, 0.0,
+                          process.stdout[-4000:] + process.stderr[-4000:]))
+    return cases
+
+
+def _meson_cases(test):
+    """A TAP program gives its tests, another program one test."""
+    suites, separator, name = test["name"].rpartition(" / ")
+    suite = suites.partition(":")[2].partition("+")[0] if separator else name
+    prefix = "dialogue:" if suite == "dialogues" else f"unit:{suite}/"
+    cases, complete = results.read_tap(test["stdout"] or "", lambda tap: prefix + tap)
+    text = (test["stdout"] or "")[-4000:] + test.get("stderr", "")[-8000:]
+    for case in cases:
+        case.seconds = test["duration"] / len(cases)
+        if case.outcome == FAILED:
+            case.text += "\n" + text
+    good = test["result"] in ("OK", "SKIP", "EXPECTEDFAIL")
+    if cases and good and complete:
+        return cases
+    if cases and any(case.outcome == FAILED for case in cases):
+        return cases
+    outcome = {"OK": results.PASSED, "SKIP": results.SKIPPED}.get(test["result"], FAILED)
+    if cases and outcome == results.PASSED:
+        outcome, text = FAILED, "fewer tests ran than were planned\n" + text
+    return cases + [Case(f"unit:{suite}/{name}", outcome, test["duration"], text)]
+
+
+def pytest(name, build, folder, junit, full, select=None, workers=6):
+    """Tests over a socket with the installed binary. First those that run side by side, then those
+    that measure time and want the machine for themselves (marked `alone`)."""
+    cases = []
+    prefix = name
+    for part, mark, processes in (("together", "not alone", workers), ("alone", "alone", 0)):
+        marks = " and ".join(f"({text})" for text in (
+            mark, None if full else "not long",
+            "sanitized" if build.profile == "sanitize.ini" else None) if text)
+        report = junit.with_name(f"{junit.stem}-{part}.raw")
+        report.unlink(missing_ok=True)
+        command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                   "-c", builds.ROOT / "tests/pytest.ini", "--rootdir", builds.ROOT,
+                   "-n", processes, "-m", marks, f"--junit-xml={report}",
+                   "-o", "junit_family=xunit1", folder]
+        if processes == 0:
+            command += ["-p", "no:xdist"]
+            del command[command.index("-n"):command.index("-n") + 2]
+        if select:
+            command += ["-k", select]
+        process = subprocess.run(
+            [str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, errors="replace", cwd=builds.ROOT,
+            env=dict(build.environment(), RESTANTE_FULL="1" if full else ""))
+        if process.returncode == 5 and report.exists():
+            report.unlink()
+            continue
+        found = _pytest_cases(prefix, report) if report.exists() else []
+        if report.exists():
+            report.unlink()
+        cases += found
+        if process.returncode not in (0, 1) or not found:
+            cases.append(Case(f"{prefix}:{folder}", FAILED, 0.0,
+                              process.stdout[-8000:] + process.stderr[-4000:]))
+    return cases
+
+
+def _pytest_cases(prefix, report):
+    for item, case in results.read_junit(report):
+        path = item.get("file") or item.get("classname").replace(".", "/") + ".py"
+        case.id = f"{prefix}:{path}::{case.id}"
+        # The socket's driver runs the same corpus as the engine's: one id for both.
+        if dialogue := case.id.partition("test_dialogues.py::test_dialogue[")[2]:
+            case.id = f"dialogue:{dialogue[:-1]}"
+        yield case
+
+
+def _tap_command(command, suite):
+    process = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL,
+                             capture_output=True, text=True, errors="replace")
+    cases, complete = results.read_tap(process.stdout, lambda name: f"{suite}:{name}")
+    failed = any(case.outcome == FAILED for case in cases)
+    if not complete or (process.returncode != 0) != failed:
+        cases.append(Case(f"{suite}:{pathlib.Path(command[0]).name}", FAILED, 0.0,
+                          process.stdout[-4000:] + process.stderr[-4000:]))
+    return cases
