@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_ACCOUNT_SECRET_H
+#define RESTANTE_ACCOUNT_SECRET_H
+
+/* A password while it is being checked: in locked memory between guard pages, kept out of core dumps,
+ * wiped when freed. It is opaque so that nothing prints it by mistake. Secrets come from one pool of the
+ * process; create and free take its mutex for some instructions, from any thread. */
+
+#include "base/attributes.h"
+#include "base/bytes.h"
+#include "base/error.h"
+
+enum {
+    SECRET_OCTETS_MAX = 512,
+    SECRETS_MAX = 16384, /* alive at once in one process: 8 MiB */
+};
+
+struct secret;
+
+/* Copies `octets`; the caller wipes its own copy. ERROR_LIMIT: more than SECRET_OCTETS_MAX octets, or
+ * SECRETS_MAX are alive; ERROR_TEMPORARY: no memory. */
+int secret_create(struct bytes octets, struct secret **secret_out, struct error *error) MUST_CHECK;
+
+/* Appends octets that come in pieces. ERROR_LIMIT, and nothing is appended, where they do not fit. */
+int secret_append(struct secret *secret, struct bytes octets, struct error *error) MUST_CHECK;
+
+/* Borrowed until the secret is freed; a NUL that is not part of `size` follows the octets. */
+struct bytes secret_octets(const struct secret *secret);
+
+/* In a time that depends on neither value nor length. */
+bool secret_equal(const struct secret *a, const struct secret *b);
+bool secret_equal_octets(const struct secret *secret, struct bytes octets);
+
+/* Wipes and gives back. Takes NULL; returns NULL. */
+struct secret *secret_free(struct secret *secret);
+
+#endif
