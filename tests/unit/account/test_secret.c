@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include "account/secret.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "scratch.h"
+
+static void keeps_what_it_was_given(void **state)
+{
+    (void)state;
+    uint8_t octets[SECRET_OCTETS_MAX + 1];
+    for (size_t i = 0; i < sizeof octets; i++) {
+        octets[i] = (uint8_t)i;
+    }
+    for (size_t size = 0; size <= SECRET_OCTETS_MAX; size++) {
+        struct secret *secret;
+        struct bytes given = {octets, size};
+        assert_int_equal(secret_create(given, &secret, NULL), 0);
+        assert_true(bytes_equal(secret_octets(secret), given));
+        assert_int_equal(secret_octets(secret).data[size], 0);
+        assert_null(secret_free(secret));
+    }
+    struct secret *none = NULL;
+    struct error error = {0};
+    assert_int_equal(secret_create((struct bytes){octets, sizeof octets}, &none, &error), -1);
+    assert_int_equal(error.kind, ERROR_LIMIT);
+    assert_string_equal(error.text, "a password has at most 512 octets");
+    assert_null(none);
+    assert_null(secret_free(NULL));
+}
+
+static void grows_piece_by_piece(void **state)
+{
+    (void)state;
+    struct secret *secret = secret_of("");
+    for (int i = 0; i < SECRET_OCTETS_MAX / 4; i++) {
+        assert_int_equal(secret_append(secret, bytes_of("abcd"), NULL), 0);
+    }
+    assert_int_equal(secret_append(secret, bytes_of(""), NULL), 0);
+    struct error error = {0};
+    assert_int_equal(secret_append(secret, bytes_of("e"), &error), -1);
+    assert_int_equal(error.kind, ERROR_LIMIT);
+    assert_int_equal(secret_octets(secret).size, SECRET_OCTETS_MAX);
+    assert_memory_equal(secret_octets(secret).data + 508, "abcd", 5);
+    secret_free(secret);
+}
+
+static void equality_is_exact(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"",     "a",    "b",    "ab",     "abc",
+                                        "abcd", "ABCD", "\xFF", "abc\xFF"};
+    enum { COUNT = sizeof texts / sizeof *texts };
+    for (size_t i = 0; i < COUNT; i++) {
+        struct secret *a = secret_of(texts[i]);
+        for (size_t j = 0; j < COUNT; j++) {
+            struct secret *b = secret_of(texts[j]);
+            assert_int_equal(secret_equal(a, b), i == j);
+            assert_int_equal(secret_equal_octets(a, bytes_of(texts[j])), i == j);
+            secret_free(b);
+        }
+        secret_free(a);
+    }
+    struct secret *nul;
+    assert_int_equal(secret_create((struct bytes){(const uint8_t *)"a\0", 2}, &nul, NULL), 0);
+    assert_false(secret_equal_octets(nul, bytes_of("a")));
+    secret_free(nul);
+    uint8_t octets[SECRET_OCTETS_MAX + 1] = {0};
+    struct secret *most;
+    assert_int_equal(secret_create((struct bytes){octets, SECRET_OCTETS_MAX}, &most, NULL), 0);
+    assert_true(secret_equal_octets(most, (struct bytes){octets, SECRET_OCTETS_MAX}));
+    assert_false(secret_equal_octets(most, (struct bytes){octets, sizeof octets}));
+    secret_free(most);
+}
+
+/* The slot is of a slab that stays mapped, so that a test may look at it after free. */
+static void free_wipes(void **state)
+{
+    (void)state;
+    struct secret *secret = secret_of("a password that nobody may find");
+    struct bytes octets = secret_octets(secret);
+    secret_free(secret);
+    for (size_t i = 0; i < octets.size; i++) {
+        assert_int_equal(octets.data[i], 0);
+    }
+    secret = secret_of("b"); /* the same slot: nothing of the first shines through */
+    assert_ptr_equal(secret_octets(secret).data, octets.data);
+    assert_memory_equal(octets.data, "b\0\0", 3);
+    secret_free(secret);
+}
+
+static void pool_has_an_end(void **state)
+{
+    (void)state;
+    static struct secret *alive[SECRETS_MAX];
+    for (size_t i = 0; i < SECRETS_MAX; i++) {
+        alive[i] = secret_of("x");
+    }
+    struct secret *none = NULL;
+    struct error error = {0};
+    assert_int_equal(secret_create(bytes_of("x"), &none, &error), -1);
+    assert_int_equal(error.kind, ERROR_LIMIT);
+    secret_free(alive[7]);
+    alive[7] = secret_of("y");
+    for (size_t i = 0; i < SECRETS_MAX; i++) {
+        assert_true(secret_equal_octets(alive[i], bytes_of(i == 7 ? "y" : "x")));
+        secret_free(alive[i]);
+    }
+}
+
+static void *churn(void *argument)
+{
+    const char *text = argument;
+    for (int i = 0; i < 20000; i++) {
+        struct secret *secret;
+        if (secret_create(bytes_of(text), &secret, NULL) < 0) {
+            return argument;
+        }
+        bool is_right = secret_equal_octets(secret, bytes_of(text));
+        secret_free(secret);
+        if (!is_right) {
+            return argument;
+        }
+    }
+    return NULL;
+}
+
+static void threads_do_not_mix(void **state)
+{
+    (void)state;
+    static char texts[4][8] = {"one", "two", "three", "four"};
+    pthread_t threads[4];
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, churn, texts[i]), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        void *result;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_null(result);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keeps_what_it_was_given), cmocka_unit_test(grows_piece_by_piece),
+        cmocka_unit_test(equality_is_exact),       cmocka_unit_test(free_wipes),
+        cmocka_unit_test(pool_has_an_end),         cmocka_unit_test(threads_do_not_mix),
+    };
+    return cmocka_run_group_tests_name("secret", tests, NULL, NULL);
+}
