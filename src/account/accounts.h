@@ -36,7 +36,7 @@ struct account {
     uint32_t line;        /* in the file, from 1; 0 for a decoy */
 };
 
-/* Loads `path`. ERROR_CONFIGURATION with "path:line: what is wrong: what would be right" for the first
+/* Loads `path`. ERROR_CONFIGURATION with "path:line: what is wrong: what would be right" for a
  * line that is not as it should be; ERROR_TEMPORARY: no memory, or the file changed each time that it was
  * read; else as error_from_errno. */
 int accounts_load(const char *path, struct accounts **accounts_out, struct error *error) MUST_CHECK;
@@ -62,6 +62,17 @@ struct accounts_facts {
 };
 
 struct accounts_facts accounts_facts(const struct accounts *accounts);
+
+/* Where the line of an account is, its line end included: for who edits the file. The name is found as
+ * accounts_lookup finds it. */
+struct accounts_place {
+    uint64_t offset;
+    uint32_t octets;
+    uint32_t line;
+};
+
+int accounts_locate(const struct accounts *accounts, struct bytes name,
+                    struct accounts_place *place_out, struct error *error) MUST_CHECK;
 
 /* All that follow may be called from any thread. They read one line of the file, which takes a
  * microsecond; ERROR_TEMPORARY if someone wrote into the file since it was loaded: load again. */

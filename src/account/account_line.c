@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* Dovecot's passwd-file, read as Dovecot 2.3 reads it:
+ *
+ *     name:{SCHEME}hash:uid:gid:gecos:home:shell:extra fields
+ *
+ * The extra fields are key=value, parted by spaces, and keep their colons. A field that would let fewer
+ * people in than we do (allow_nets) is an error, never overlooked. */
+#include "account/account_line.h"
+
+#include "base/user_name.h"
+
+enum {
+    FIELD_HOME = 5,
+    FIELD_EXTRA = 7,
+    MAILDROP_OCTETS_MAX = 4095,
+};
+
+bool account_line_is_blank(struct bytes line)
+{
+    if (line.size > 0 && line.data[0] == '#') {
+        return true;
+    }
+    for (size_t i = 0; i < line.size; i++) {
+        if (line.data[i] != ' ' && line.data[i] != '\t') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Takes what is before the first `octet`, and the octet, from the front of `rest`. */
+static struct bytes take(struct bytes *rest, uint8_t octet)
+{
+    struct bytes front = {rest->data, bytes_find(*rest, octet)};
+    *rest = bytes_from(*rest, front.size + 1);
+    return front;
+}
+
+/* Cuts `key` off the front of `field`, if it is there. */
+static bool take_key(struct bytes *field, const char *key)
+{
+    struct bytes name = bytes_of(key);
+    if (field->size < name.size || memcmp(field->data, name.data, name.size) != 0) {
+        return false;
+    }
+    *field = bytes_from(*field, name.size);
+    return true;
+}
+
+/* The value of userdb_mail: "maildir:/path", options of Dovecot's behind a ':', or a plain "/path". */
+static int parse_mail(struct bytes value, struct account_line *account, struct error *error)
+{
+    bool is_typed = take_key(&value, "maildir:");
+    struct bytes path = is_typed ? take(&value, ':') : value;
+    while (is_typed && value.size > 0) {
+        struct bytes option = take(&value, ':');
+        if (take_key(&option, "INBOX=")) {
+            path = option;
+        }
+    }
+    if (take_key(&path, "~/")) {
+        if (account->home.size == 0 || account->home.data[0] != '/') {
+            return error_set(error, ERROR_CONFIGURATION, 0,
+                             "userdb_mail begins with ~/ but the home field is no absolute path: "
+                             "write userdb_mail=maildir:/path");
+        }
+    } else {
+        account->home.size = 0;
+        if (path.size == 0 || path.data[0] != '/') {
+            return error_set(error, ERROR_CONFIGURATION, 0,
+                             "userdb_mail is no Maildir: write userdb_mail=maildir:/path");
+        }
+    }
+    if (bytes_find(path, '%') < path.size || bytes_find(account->home, '%') < account->home.size) {
+        return error_set(error, ERROR_CONFIGURATION, 0,
+                         "userdb_mail has a %% variable: write the path out, or set `path` in "
+                         "[maildrop]");
+    }
+    if (account->home.size + 1 + path.size > MAILDROP_OCTETS_MAX) {
+        return error_set(error, ERROR_CONFIGURATION, 0, "the path in userdb_mail is too long");
+    }
+    account->maildrop = path;
+    return 0;
+}
+
+static int parse_extra(struct bytes extra, struct account_line *account, struct error *error)
+{
+    struct bytes home = account->home;
+    bool has_mail = false;
+    while (extra.size > 0) {
+        struct bytes field = take(&extra, ' ');
+        if (take_key(&field, "userdb_mail=")) {
+            account->home = home;
+            has_mail = true;
+            if (parse_mail(field, account, error) < 0) {
+                return -1;
+            }
+        } else if (take_key(&field, "allow_nets=")) {
+            return error_set(error, ERROR_CONFIGURATION, 0,
+                             "allow_nets is not served: remove it, or lock the account with "
+                             "nologin");
+        } else if (take_key(&field, "nologin") && (field.size == 0 || field.data[0] == '=')) {
+            account->is_locked = true;
+        }
+    }
+    if (!has_mail) {
+        account->home.size = 0;
+    }
+    return 0;
+}
+
+static int parse_password(struct account_line *account, struct error *error)
+{
+    struct bytes hash = account->password;
+    if (hash.size > 0 && hash.data[0] == '{') {
+        hash = bytes_from(hash, bytes_find(hash, '}') + 1);
+    }
+    bool is_plain = bytes_equal_ignoring_case(
+        (struct bytes){account->password.data, account->password.size - hash.size},
+        bytes_of("{PLAIN}"));
+    if (account->password.size == 0 ||
+        (!is_plain && hash.size > 0 && (hash.data[0] == '!' || hash.data[0] == '*'))) {
+        account->is_locked = true;
+        return 0;
+    }
+    return verifier_examine(account->password, &account->cost, error);
+}
+
+int account_line_parse(struct bytes line, struct account_line *account_out, struct error *error)
+{
+    struct error inner;
+    *account_out = (struct account_line){0};
+    if (bytes_find(line, 0) < line.size) {
+        return error_set(error, ERROR_CONFIGURATION, 0,
+                         "a NUL octet: is this a text file? remove it");
+    }
+    struct bytes rest = line;
+    account_out->name = take(&rest, ':');
+    if (user_name_check(account_out->name, &inner) < 0) {
+        return error_set(error, ERROR_CONFIGURATION, 0, "%s: correct the name before the first ':'",
+                         inner.text);
+    }
+    if (account_out->name.size == line.size) {
+        return error_set(error, ERROR_CONFIGURATION, 0,
+                         "no ':' after the name: write name:{SCHEME}hash, or # before a comment");
+    }
+    account_out->password = take(&rest, ':');
+    if (parse_password(account_out, error) < 0) {
+        return -1;
+    }
+    for (int field = 2; field < FIELD_EXTRA; field++) {
+        struct bytes value = take(&rest, ':');
+        if (field == FIELD_HOME) {
+            account_out->home = value;
+        }
+    }
+    return parse_extra(rest, account_out, error);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_ACCOUNT_ACCOUNT_LINE_H
+#define RESTANTE_ACCOUNT_ACCOUNT_LINE_H
+
+/* One line of the accounts file. All is borrowed from the line, which comes without its line end. */
+
+#include "account/verifier.h"
+#include "base/attributes.h"
+#include "base/bytes.h"
+#include "base/error.h"
+
+struct account_line {
+    struct bytes name;
+    struct bytes password; /* the second field as it stands */
+    struct bytes home;     /* where the maildrop's path began with "~/", else empty */
+    struct bytes maildrop; /* appended to home; empty: the configuration says where */
+    bool is_locked;
+    struct verifier_cost cost; /* of a check; only where not locked */
+};
+
+/* An empty line, blanks only, or a comment? */
+bool account_line_is_blank(struct bytes line);
+
+/* ERROR_CONFIGURATION with what is wrong and what would be right. */
+int account_line_parse(struct bytes line, struct account_line *account_out,
+                       struct error *error) MUST_CHECK;
+
+#endif
