@@ -29,13 +29,15 @@
  *     }
  *
  * Until it is answered, the same event comes again from pop3_server_next (except that after
- * pop3_server_flush a WRITE may come first). Pointers in an event are borrowed: those of WRITE are valid
- * until pop3_server_written, all others until the next call on the session. An answer that does not
- * belong to the outstanding event is an error of the host and stops the program (assert).
+ * pop3_server_flush a WRITE may come first; the other event may be answered meanwhile too). Pointers in
+ * an event are borrowed and stay valid until it is answered or pop3_server_end is called. An answer that
+ * does not belong to the outstanding event is an error of the host and stops the program (assert).
  *
  * The session allocates nothing, knows no time, and keeps what it may need of the peer's input in memory
- * of fixed size. One session belongs to one thread at a time; different sessions know nothing of each
- * other. A failure is sticky: after CLOSE, only CLOSE comes. */
+ * of fixed size: a session that waits for its peer owns nothing but pop3_server_size() octets, and marks
+ * if there are any. A command's octets, the password among them, are overwritten once it is answered;
+ * the host does the same with what it fed. One session belongs to one thread at a time; different
+ * sessions know nothing of each other. A failure is sticky: after CLOSE, only CLOSE comes. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -57,6 +59,7 @@ enum {
         512, /* a command or a first reply line, CR LF included: RFC 2449 section 4 */
     POP3_SASL_LINE_OCTETS = 16384,  /* a base64 line of an AUTH exchange, CR LF included */
     POP3_UNIQUE_ID_OCTETS = 70,     /* RFC 1939 section 7 */
+    POP3_ROWS_MOST = 64,            /* the most rows that one ROWS event asks for */
     POP3_OUTPUT_LEAST_OCTETS = 1024 /* the least output buffer that a host may lend */
 };
 
@@ -112,7 +115,7 @@ enum pop3_server_method {
     POP3_METHOD_PASSWORD, /* USER and PASS: `name` and `response` (the password) */
     POP3_METHOD_APOP, /* `name`, `response` (32 hexadecimal digits) and the connection's timestamp */
     POP3_METHOD_SASL_BEGIN, /* AUTH: `name` is the mechanism; `response` the initial response, decoded */
-    POP3_METHOD_SASL_CONTINUE /* `response` is the next message of the exchange, decoded */
+    POP3_METHOD_SASL_CONTINUE /* `response` is the next message of the exchange, decoded; no name */
 };
 
 struct pop3_server_event {
@@ -191,7 +194,9 @@ POP3_EXPORT struct pop3_server *pop3_server_init(void *memory,
 
 /* Takes octets from the peer; returns how many were consumed. Fewer than `size` only while the session
  * waits for an answer or for its output to drain: the host keeps the rest, does what pop3_server_next
- * says, and feeds the rest when it says NEED_INPUT. */
+ * says, and feeds the rest when it says NEED_INPUT, which comes before the replies so far are written,
+ * for there may be more to go with them. A peer that has closed its end may have pipelined QUIT before:
+ * feed all that came, then call pop3_server_end. After the end, everything is consumed and dropped. */
 POP3_EXPORT size_t pop3_server_feed(struct pop3_server *session, const void *data, size_t size);
 
 /* Tells what to do. WRITE is given when there is nothing else to do or the output buffer is full, so that
@@ -209,6 +214,8 @@ POP3_EXPORT void pop3_server_written(struct pop3_server *session, size_t count);
 POP3_EXPORT void pop3_server_lent(struct pop3_server *session, void *memory, size_t size);
 POP3_EXPORT void pop3_server_returned(struct pop3_server *session);
 POP3_EXPORT void pop3_server_authenticated(struct pop3_server *session);
+/* The exchange goes on: `data` is sent, encoded. 3000 octets find room in any output of 4096 or more; a
+ * challenge that finds none ends the exchange with -ERR [SYS/TEMP]. */
 POP3_EXPORT void pop3_server_challenge(struct pop3_server *session, const void *data, size_t size);
 POP3_EXPORT void pop3_server_cancelled(struct pop3_server *session);
 POP3_EXPORT void pop3_server_opened(struct pop3_server *session, uint32_t count, uint64_t octets);
@@ -216,7 +223,8 @@ POP3_EXPORT void pop3_server_opened(struct pop3_server *session, uint32_t count,
 POP3_EXPORT void pop3_server_rows(struct pop3_server *session, const struct pop3_row *rows,
                                   uint32_t count);
 POP3_EXPORT void pop3_server_message_opened(struct pop3_server *session, int header_has_8bit);
-/* Octets of the open message as stored (line ends LF or CR LF); returns how many were consumed. */
+/* Octets of the open message as stored (line ends LF or CR LF); returns how many were consumed. WRITE
+ * comes next if they were fewer than there are (then give the rest), or STOP (then nothing more). */
 POP3_EXPORT size_t pop3_server_message(struct pop3_server *session, const void *data, size_t size);
 POP3_EXPORT void pop3_server_message_end(struct pop3_server *session);
 POP3_EXPORT void pop3_server_stopped(struct pop3_server *session);
@@ -228,9 +236,11 @@ POP3_EXPORT void pop3_server_tls_started(struct pop3_server *session,
  * multi-line response this ends the connection without the terminator. */
 POP3_EXPORT void pop3_server_failed(struct pop3_server *session, enum pop3_failure failure);
 
-/* The host ends the session. Nothing more is written inside a multi-line response, at most a last line
- * elsewhere; then RELEASE comes if a maildrop is open (also if its OPEN is outstanding: the host drops
- * it), then CLOSE. A COMMIT under way finishes first. */
+/* The host ends the session, at any time. The outstanding event is void, and with it what the host was
+ * doing: a message is closed, an authentication dropped. Only COMMIT is carried out and answered first.
+ * RELEASE comes next if a maildrop is open (also if its OPEN was outstanding), then CLOSE. Between them a
+ * WRITE tells the peer (TAKEN_OVER and SHUTDOWN only, and never inside a multi-line response): a host that
+ * will not wait for it calls pop3_server_end again, with PEER_GONE. */
 POP3_EXPORT void pop3_server_end(struct pop3_server *session, enum pop3_end_reason reason);
 
 POP3_EXPORT enum pop3_state pop3_server_state(const struct pop3_server *session);

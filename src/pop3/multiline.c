@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* From stored octets to the lines of a multi-line response, at memory speed, and the count of them.
+ *
+ * The sender and the counter are one function, `convert`, with and without a place to write to: LIST and
+ * RETR cannot differ. LF and CR LF are line ends and go out as CR LF. A bare CR goes out as it is, except
+ * before a dot: there a reader that takes a bare CR for a line end would see a line that begins with that
+ * dot, perhaps a terminator, so the CR becomes CR LF and the dot is doubled. NUL is an octet like others.
+ * RFC 1939 sections 3, 7 (TOP) and 11. */
+#include "pop3/multiline.h"
+
+#include <pop3/server.h>
+
+#include <assert.h>
+
+/* The zero is a message's beginning: pop3_octet_count begins zeroed. */
+enum line {
+    LINE_START,    /* nothing of this line has been sent */
+    LINE_INSIDE,   /* something has */
+    LINE_START_CR, /* nothing but one CR has */
+    LINE_INSIDE_CR /* something has, the last octet is a CR */
+};
+
+struct place {
+    uint8_t *next; /* NULL: count only */
+    size_t room;
+};
+
+/* A line end has been sent. True if that was the last one that TOP wants. */
+static bool end_line(struct multiline *message, bool was_blank)
+{
+    message->line = LINE_START;
+    if (!message->top) {
+        return false;
+    }
+    if (message->body) {
+        message->lines--;
+    } else if (was_blank) {
+        message->body = true;
+    }
+    message->enough = message->body && message->lines == 0;
+    return message->enough;
+}
+
+static inline void put(struct place *place, const void *octets, size_t size)
+{
+    if (place->next != NULL) {
+        memcpy(place->next, octets, size);
+        place->next += size;
+        place->room -= size;
+    }
+}
+
+/* The next octet, which follows a CR or stands at a line's start. Returns how many octets were taken:
+ * 0 if it is an ordinary one now. */
+static inline size_t convert_one(struct multiline *message, struct place *place, uint8_t octet)
+{
+    bool after_cr = message->line == LINE_START_CR || message->line == LINE_INSIDE_CR;
+    if (after_cr && (octet == '\n' || octet == '.')) {
+        put(place, "\n", 1);
+        message->octets++;
+        if (end_line(message, message->line == LINE_START_CR)) {
+            return octet == '\n' ? 1 : 0;
+        }
+        if (octet == '\n') {
+            return 1;
+        }
+    }
+    if (message->line == LINE_START && octet == '.') {
+        put(place, "..", 2);
+        message->octets++;
+        message->line = LINE_INSIDE;
+        return 1;
+    }
+    if (after_cr) {
+        message->line = LINE_INSIDE;
+    }
+    return 0;
+}
+
+/* An ordinary stretch and the LF or CR that ends it. True if that was all that TOP wants. */
+static inline bool convert_stretch(struct multiline *message, struct place *place,
+                                   const uint8_t *from, size_t size, const uint8_t *stop,
+                                   const uint8_t *end)
+{
+    put(place, from, size);
+    message->octets += size;
+    bool blank = size == 0 && message->line == LINE_START;
+    if (stop == end) {
+        message->line = size == 0 ? message->line : LINE_INSIDE;
+        return false;
+    }
+    if (*stop == '\r') {
+        put(place, "\r", 1);
+        message->octets++;
+        message->line = blank ? LINE_START_CR : LINE_INSIDE_CR;
+        return false;
+    }
+    put(place, "\r\n", 2);
+    message->octets += 2;
+    return end_line(message, blank);
+}
+
+/* First `octet` in from .. end, or end. */
+static inline const uint8_t *find(const uint8_t *from, const uint8_t *end, int octet)
+{
+    const uint8_t *found = memchr(from, octet, (size_t)(end - from));
+    return found == NULL ? end : found;
+}
+
+static inline size_t convert(struct multiline *message, struct place *place, const uint8_t *data,
+                             size_t size)
+{
+    const uint8_t *next = data;
+    const uint8_t *end = data + size;
+    const uint8_t *cr = NULL; /* both are looked for again only once they are passed, so that no */
+    const uint8_t *lf = NULL; /* message, whatever it is made of, is searched more than twice */
+    while (next < end && (place->next == NULL || place->room >= 3)) {
+        if (message->line != LINE_INSIDE) {
+            size_t taken = convert_one(message, place, *next);
+            next += taken;
+            if (message->enough) {
+                break;
+            }
+            if (taken != 0) {
+                continue;
+            }
+        }
+        if (cr == NULL || cr < next) {
+            cr = find(next, end, '\r');
+        }
+        if (lf == NULL || lf < next) {
+            lf = find(next, end, '\n');
+        }
+        const uint8_t *stop = lf < cr ? lf : cr;
+        size_t stretch = (size_t)(stop - next);
+        if (place->next != NULL && stretch > place->room - 2) {
+            stretch = place->room - 2; /* a piece of the line, its end has no room now */
+            stop = end;
+        }
+        bool enough = convert_stretch(message, place, next, stretch, stop, end);
+        next += stretch + (stop == end ? 0 : 1);
+        if (enough) {
+            break;
+        }
+    }
+    return (size_t)(next - data);
+}
+
+void multiline_begin_top(struct multiline *message, uint64_t lines)
+{
+    *message = (struct multiline){.top = true, .lines = lines};
+}
+
+size_t multiline_feed(struct multiline *message, struct buffer *out, struct bytes stored)
+{
+    size_t room = buffer_room(out);
+    if (room <= MULTILINE_RESERVE_OCTETS || message->enough) {
+        return 0;
+    }
+    room -= MULTILINE_RESERVE_OCTETS;
+    struct place place = {.next = out->data + out->written, .room = room};
+    /* No octet becomes less than one: what exceeds the room need not be searched. */
+    size_t size = stored.size < room ? stored.size : room;
+    size_t taken = convert(message, &place, stored.data, size);
+    out->written += room - place.room;
+    return taken;
+}
+
+void multiline_end(struct multiline *message, struct buffer *out)
+{
+    assert(buffer_room(out) >= MULTILINE_RESERVE_OCTETS);
+    if (message->line != LINE_START) {
+        bool was_blank = message->line == LINE_START_CR;
+        buffer_append_text(out, "\r\n");
+        message->octets += 2;
+        (void)end_line(message, was_blank); /* the message is at its end anyway */
+    }
+    if (message->top && !message->body && message->lines == 0) {
+        buffer_append_text(out, "\r\n"); /* TOP n 0 of a message that has no blank line */
+        message->octets += 2;
+    }
+    buffer_append_text(out, ".\r\n");
+}
+
+void pop3_octet_count_feed(struct pop3_octet_count *count, const void *data, size_t size)
+{
+    struct multiline message = {.octets = count->octets, .line = count->state};
+    struct place nowhere = {0};
+    (void)convert(&message, &nowhere, data, size);
+    count->octets = message.octets;
+    count->state = message.line;
+}
+
+uint64_t pop3_octet_count_end(const struct pop3_octet_count *count)
+{
+    return count->octets + (count->state == LINE_START ? 0 : 2);
+}
