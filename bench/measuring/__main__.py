@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""bench/run: see bench/README.md."""
+
+import argparse
+import json
+import os
+import platform
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cases
+import machine
+import packages
+import servers
+import syscalls
+from corpus import Corpus
+from table import markdown, replace_results
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCH = ROOT / "bench"
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Context:
+    """What every part needs to know: where things are, on which core they run."""
+
+    def __init__(self, arguments):
+        self.cache = Path(arguments.cache)
+        self.cache.mkdir(parents=True, exist_ok=True)
+        self.cache.chmod(0o755)
+        self.build = Path(arguments.build_dir) if arguments.build_dir else self.cache / "build"
+        self.owner = pwd.getpwnam("mail")
+        self.corpus = Corpus(self.cache / "corpus", self.owner)
+        self.server_core, self.load_core = machine.pick_cores()
+        self.state = Path(tempfile.mkdtemp(prefix="restante-bench-", dir=self.cache))
+        self.state.chmod(0o755)
+        self.accounts = self.state / "accounts"
+        self.peers = None
+        self.dropped = True
+
+    def prepare(self, wanted):
+        packages.install("strace", "util-linux")
+        if any(name.startswith("dovecot") for name in wanted):
+            self.peers = packages.unpack_peers(self.cache)
+        self.compile()
+        say("corpus ...")
+        self.corpus.prepare()
+        self.corpus.write_accounts(self.accounts)
+        shutil.chown(self.accounts, "root", "daemon")
+        self.accounts.chmod(0o640)
+
+    def compile(self):
+        say("build ...")
+        setup = ["meson", "setup", self.build, ROOT, "-Dbench=true", "-Dtests=false",
+                 "--buildtype=release"]
+        if (self.build / "build.ninja").exists():
+            setup.append("--reconfigure")
+        for command in (setup, ["ninja", "-C", self.build],
+                        ["meson", "test", "-C", self.build, "--suite", "bench"]):
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if result.returncode != 0:
+                raise SystemExit(f"bench/run: {command[0]} failed:\n{result.stdout[-4000:]}")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--quick", action="store_true", help="every case, about four minutes")
+    what.add_argument("--syscalls", action="store_true",
+                      help="system calls of a session and of a message, by name")
+    parser.add_argument("--write", action="store_true",
+                        help="put the result into bench/README.md or bench/syscalls.md")
+    parser.add_argument("--servers", default=",".join(s.name for s in servers.ALL),
+                        help="only these, separated by commas")
+    parser.add_argument("--cases", default="", help="only cases whose first row contains this text")
+    parser.add_argument("--rounds", type=int, help="how often each case is measured")
+    parser.add_argument("--json", metavar="FILE", help="all samples with their absolute values")
+    parser.add_argument("--cache", default="/var/tmp/restante-bench",
+                        help="where corpus, peers and build are kept between runs")
+    parser.add_argument("--build-dir", help="where to build (default: in the cache)")
+    return parser.parse_args()
+
+
+def measure_all(arguments, load, running):
+    chosen = [case for case in [*cases.quick(), syscalls.SessionCalls()]
+              if arguments.cases in case.rows[0].work]
+    for case in chosen:
+        if arguments.rounds:
+            case.rounds = min(case.rounds, arguments.rounds)
+        cases.measure(case, load, running, say)
+    if arguments.json:
+        samples = [{"work": case.rows[0].work, "samples": case.samples} for case in chosen]
+        Path(arguments.json).write_text(json.dumps(samples, indent=1) + "\n")
+    return chosen
+
+
+def conditions(context, network, running):
+    cpu = "cgroup v2" if running[0].group.exact else "the process tree, in ticks"
+    dropped = "names and inodes dropped" if context.dropped else "names and inodes NOT dropped"
+    return (f"Linux {platform.release()}, {os.cpu_count()} cores; one core for each server in turn, "
+            f"another for the load; {network}; processor time by {cpu}; first logins: {dropped}, "
+            "the files' octets in memory.")
+
+
+def run(arguments, context):
+    wanted = arguments.servers.split(",")
+    chosen = [server for server in servers.ALL if server.name in wanted]
+    if len(chosen) != len(set(wanted)):
+        raise SystemExit(f"bench/run: servers are {', '.join(s.name for s in servers.ALL)}")
+    context.prepare(wanted)
+    network = machine.enter_own_network()
+    load = cases.Load(context)
+    running = []
+    try:
+        for kind in chosen:
+            running.append(kind(context))
+            running[-1].start()
+        if arguments.syscalls:
+            return syscalls.report(load, running)
+        measured = measure_all(arguments, load, running)
+        return markdown(measured, [s.name for s in chosen], conditions(context, network, running))
+    finally:
+        for server in running:
+            server.stop()
+
+
+def main():
+    arguments = parse_arguments()
+    context = Context(arguments)
+    began = time.monotonic()
+    try:
+        result = run(arguments, context)
+    except cases.Wrong as wrong:
+        say(f"bench/run: {wrong}")
+        return 1
+    finally:
+        shutil.rmtree(context.state, ignore_errors=True)
+    print(result)
+    say(f"{time.monotonic() - began:.0f} s")
+    if arguments.write:
+        replace_results(BENCH / ("syscalls.md" if arguments.syscalls else "README.md"), result)
+    return 0
+
+
+sys.exit(main())
