@@ -151,13 +151,14 @@ static int load_line(struct accounts *accounts, const struct line *line,
 {
     struct account_line account;
     struct error inner;
-    if (account_line_is_blank(line->text)) {
-        return 0;
-    }
-    if (line->text.size > ACCOUNT_LINE_OCTETS_MAX) {
+    bool is_blank = account_line_is_blank(line->text);
+    if (line->text.size > (is_blank ? LINE_READER_OCTETS - 1 : ACCOUNT_LINE_OCTETS_MAX)) {
         return error_set(error, ERROR_CONFIGURATION, 0,
                          "%s:%u: a line over %d octets: is a line end missing?",
                          shown(accounts->path), line->number, ACCOUNT_LINE_OCTETS_MAX);
+    }
+    if (is_blank) {
+        return 0;
     }
     if (account_line_parse(line->text, &account, &inner) < 0) {
         return error_set(error, inner.kind, inner.number, "%s:%u: %s", shown(accounts->path),
