@@ -50,7 +50,7 @@ def _meson_cases(test):
     """A TAP program gives its tests, another program one test."""
     suites, separator, name = test["name"].rpartition(" / ")
     suite = suites.partition(":")[2].partition("+")[0] if separator else name
-    prefix = "dialogue:" if suite == "dialogues" else f"unit:{suite}/"
+    prefix = "dialogue:" if name == "dialogues" else f"unit:{suite}/"
     cases, complete = results.read_tap(test["stdout"] or "", lambda tap: prefix + tap)
     text = (test["stdout"] or "")[-4000:] + test.get("stderr", "")[-8000:]
     for case in cases:
