@@ -135,15 +135,16 @@ int account_line_parse(struct bytes line, struct account_line *account_out, stru
                          "a NUL octet: is this a text file? remove it");
     }
     struct bytes rest = line;
-    account_out->name = take(&rest, ':');
-    if (user_name_check(account_out->name, &inner) < 0) {
+    struct bytes name = take(&rest, ':');
+    if (user_name_check(name, &inner) < 0) {
         return error_set(error, ERROR_CONFIGURATION, 0, "%s: correct the name before the first ':'",
                          inner.text);
     }
-    if (account_out->name.size == line.size) {
+    if (name.size == line.size) {
         return error_set(error, ERROR_CONFIGURATION, 0,
                          "no ':' after the name: write name:{SCHEME}hash, or # before a comment");
     }
+    account_out->name = name;
     account_out->password = take(&rest, ':');
     if (parse_password(account_out, error) < 0) {
         return -1;

@@ -21,7 +21,8 @@ struct account_line {
 /* An empty line, blanks only, or a comment? */
 bool account_line_is_blank(struct bytes line);
 
-/* ERROR_CONFIGURATION with what is wrong and what would be right. */
+/* ERROR_CONFIGURATION with what is wrong and what would be right. The name is given on an error too, if it
+ * could be read; else it is empty. */
 int account_line_parse(struct bytes line, struct account_line *account_out,
                        struct error *error) MUST_CHECK;
 

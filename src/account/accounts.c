@@ -2,12 +2,13 @@
 /* The loaded accounts file: entries in the order of the file, and an open-addressing table over them by a
  * keyed hash of the name (64 bits that no stranger can aim at: equal means equal names, and a look-up
  * compares them all the same). Names and verifiers stay in the file: a look-up reads its line again and
- * compares a keyed hash of it, so that what was checked at load time is what is used. Invariants: a
- * name is in the table once; every entry's line was parsed without error. */
+ * compares a keyed hash of it, so that what was checked at load time is what is used. Invariant: a
+ * name is in the table once. */
 #include "account/accounts.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -27,6 +28,8 @@ enum {
     UNSETTLED_MS = 20, /* two clock ticks of the slowest kernels in use, and some */
 };
 
+#define DOUBLE_NAME "the name is on line %u already: remove one of the two"
+
 struct entry {
     uint64_t name_hash;
     uint64_t offset;
@@ -34,6 +37,7 @@ struct entry {
     uint32_t octets_whole;
     uint32_t number;
     uint32_t line_hash;
+    uint32_t earlier, later; /* numbers of other lines for the same name, or 0 */
 };
 
 struct kind {
@@ -56,7 +60,9 @@ struct accounts {
     uint32_t slots_mask;
     struct accounts_facts facts;
     bool has_decoy;
-    uint32_t decoy; /* index of an entry of the commonest kind */
+    uint32_t decoy;         /* index of an entry of the commonest kind */
+    uint32_t long_line;     /* the one of which pieces come */
+    struct error *mistakes; /* the first ACCOUNTS_MISTAKES_KEPT */
 };
 
 /* One allocation: texts follow the struct. */
@@ -146,26 +152,44 @@ static void count_kind(struct accounts *accounts, struct kind kinds[KINDS_MAX],
     }
 }
 
+static int note_mistake(struct accounts *accounts, uint32_t number, const char *text,
+                        struct error *error)
+{
+    if (accounts->mistakes == NULL) {
+        accounts->mistakes = calloc(ACCOUNTS_MISTAKES_KEPT, sizeof *accounts->mistakes);
+        if (accounts->mistakes == NULL) {
+            return error_set(error, ERROR_TEMPORARY, ENOMEM, "no memory for the accounts");
+        }
+    }
+    if (accounts->facts.mistakes < ACCOUNTS_MISTAKES_KEPT) {
+        (void)error_set(&accounts->mistakes[accounts->facts.mistakes], ERROR_CONFIGURATION, 0,
+                        "%s:%u: %s", shown(accounts->path), number, text);
+    }
+    accounts->facts.mistakes++;
+    return 0;
+}
+
 static int load_line(struct accounts *accounts, const struct line *line,
                      struct kind kinds[KINDS_MAX], struct error *error)
 {
     struct account_line account;
-    struct error inner;
-    bool is_blank = account_line_is_blank(line->text);
-    if (line->text.size > (is_blank ? LINE_READER_OCTETS - 1 : ACCOUNT_LINE_OCTETS_MAX)) {
-        return error_set(error, ERROR_CONFIGURATION, 0,
-                         "%s:%u: a line over %d octets: is a line end missing?",
-                         shown(accounts->path), line->number, ACCOUNT_LINE_OCTETS_MAX);
-    }
-    if (is_blank) {
+    struct error mistake;
+    if (!line->is_piece && account_line_is_blank(line->text)) {
         return 0;
     }
-    if (account_line_parse(line->text, &account, &inner) < 0) {
-        return error_set(error, inner.kind, inner.number, "%s:%u: %s", shown(accounts->path),
-                         line->number, inner.text);
+    if (line->is_piece || line->text.size > ACCOUNT_LINE_OCTETS_MAX) {
+        bool is_told = line->number == accounts->long_line;
+        accounts->long_line = line->number;
+        return is_told ? 0
+                       : note_mistake(accounts, line->number,
+                                      "a line over 8192 octets: is a line end missing?", error);
     }
-    if (add_entry(accounts, line, account.name, error) < 0) {
+    int result = account_line_parse(line->text, &account, &mistake);
+    if (account.name.size > 0 && add_entry(accounts, line, account.name, error) < 0) {
         return -1;
+    }
+    if (result < 0) {
+        return note_mistake(accounts, line->number, mistake.text, error);
     }
     if (account.is_locked) {
         accounts->facts.locked++;
@@ -182,6 +206,7 @@ static int load_lines(struct accounts *accounts, struct error *error)
     struct line line;
     int more = -1;
     accounts->count = 0;
+    accounts->long_line = 0;
     accounts->facts = (struct accounts_facts){0};
     if (line_reader_init(&reader, accounts->descriptor, error) == 0) {
         while ((more = line_reader_next(&reader, &line, error)) == 1) {
@@ -239,6 +264,25 @@ static uint32_t find(const struct accounts *accounts, struct bytes name)
     return accounts->count;
 }
 
+/* Puts an entry into the table; a second one for a name stays out of it. */
+static int add_slot(struct accounts *accounts, uint32_t index, struct error *error)
+{
+    struct entry *entry = &accounts->entries[index];
+    uint32_t slot = (uint32_t)entry->name_hash & accounts->slots_mask;
+    for (; accounts->slots[slot] != 0; slot = (slot + 1) & accounts->slots_mask) {
+        struct entry *other = &accounts->entries[accounts->slots[slot] - 1];
+        if (other->name_hash == entry->name_hash) {
+            char text[96];
+            entry->earlier = other->number;
+            other->later = entry->number;
+            (void)snprintf(text, sizeof text, DOUBLE_NAME, other->number);
+            return note_mistake(accounts, entry->number, text, error);
+        }
+    }
+    accounts->slots[slot] = index + 1;
+    return 0;
+}
+
 static int build_table(struct accounts *accounts, struct error *error)
 {
     uint32_t size = 16;
@@ -252,18 +296,9 @@ static int build_table(struct accounts *accounts, struct error *error)
         return error_set(error, ERROR_TEMPORARY, ENOMEM, "no memory for the accounts");
     }
     for (uint32_t i = 0; i < accounts->count; i++) {
-        uint64_t hash = accounts->entries[i].name_hash;
-        uint32_t slot = (uint32_t)hash & accounts->slots_mask;
-        while (accounts->slots[slot] != 0) {
-            const struct entry *other = &accounts->entries[accounts->slots[slot] - 1];
-            if (other->name_hash == hash) {
-                return error_set(error, ERROR_CONFIGURATION, 0,
-                                 "%s:%u: the name is on line %u already: remove one of the two",
-                                 shown(accounts->path), accounts->entries[i].number, other->number);
-            }
-            slot = (slot + 1) & accounts->slots_mask;
+        if (add_slot(accounts, i, error) < 0) {
+            return -1;
         }
-        accounts->slots[slot] = i + 1;
     }
     return 0;
 }
@@ -346,6 +381,7 @@ struct accounts *accounts_free(struct accounts *accounts)
     free(accounts->path);
     free(accounts->entries);
     free(accounts->slots);
+    free(accounts->mistakes);
     sodium_memzero(accounts, sizeof *accounts);
     free(accounts);
     return NULL;
@@ -370,6 +406,14 @@ bool accounts_equal(const struct accounts *a, const struct accounts *b)
 struct accounts_facts accounts_facts(const struct accounts *accounts)
 {
     return accounts->facts;
+}
+
+const char *accounts_mistake(const struct accounts *accounts, uint32_t index)
+{
+    if (index >= accounts->facts.mistakes || index >= ACCOUNTS_MISTAKES_KEPT) {
+        return NULL;
+    }
+    return accounts->mistakes[index].text;
 }
 
 static char *append(char *at, struct bytes octets)
@@ -436,11 +480,17 @@ int accounts_at(const struct accounts *accounts, uint32_t index, struct account 
     const struct entry *entry = &accounts->entries[index];
     struct account *decoy = NULL;
     struct account_line line;
+    struct error mistake;
     struct bytes text;
     uint8_t buffer[ACCOUNT_LINE_OCTETS_MAX];
+    if (entry->earlier != 0) {
+        return error_set(error, ERROR_TEMPORARY, 0, "%s:%u: " DOUBLE_NAME, shown(accounts->path),
+                         entry->number, entry->earlier);
+    }
     int result = read_entry(accounts, entry, buffer, &text, error);
-    if (result == 0) {
-        result = account_line_parse(text, &line, error);
+    if (result == 0 && account_line_parse(text, &line, &mistake) < 0) {
+        result = error_set(error, ERROR_TEMPORARY, 0, "%s:%u: %s", shown(accounts->path),
+                           entry->number, mistake.text);
     }
     if (result == 0 && line.is_locked) {
         result = accounts_decoy(accounts, &decoy, error);
@@ -504,6 +554,10 @@ int accounts_locate(const struct accounts *accounts, struct bytes name,
         return -1;
     }
     const struct entry *entry = &accounts->entries[index];
+    if (entry->later != 0) {
+        return error_set(error, ERROR_CONFIGURATION, 0, "%s:%u: " DOUBLE_NAME,
+                         shown(accounts->path), entry->later, entry->number);
+    }
     *place_out = (struct accounts_place){
         .offset = entry->offset, .octets = entry->octets_whole, .line = entry->number};
     return 0;

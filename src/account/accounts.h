@@ -13,7 +13,10 @@
  * Of the extra fields these mean something here: `userdb_mail=maildir:/path`, or a plain `/path`, says
  * where the maildrop is (`~/` is the home field; without it the configuration says where); `nologin` locks
  * the account. An empty hash, or one that begins with `!` or `*`, locks it too: a locked account has a
- * maildrop but no password fits. */
+ * maildrop but no password fits.
+ *
+ * A line with a mistake costs that line only: it is told (accounts_mistake), and whom it names is neither
+ * let in nor unknown until it is mended. Of two lines for one name the first counts. */
 
 #include "account/secret.h"
 #include "base/attributes.h"
@@ -25,6 +28,7 @@ struct accounts;
 enum {
     ACCOUNT_LINE_OCTETS_MAX = 8192,
     ACCOUNTS_MAX = 16 * 1024 * 1024,
+    ACCOUNTS_MISTAKES_KEPT = 32,
 };
 
 /* A copy of one account: the caller's, wiped by account_free. */
@@ -36,9 +40,8 @@ struct account {
     uint32_t line;        /* in the file, from 1; 0 for a decoy */
 };
 
-/* Loads `path`. ERROR_CONFIGURATION with "path:line: what is wrong: what would be right" for a
- * line that is not as it should be; ERROR_TEMPORARY: no memory, or the file changed each time that it was
- * read; else as error_from_errno. */
+/* Loads `path`. ERROR_CONFIGURATION: not a regular file, or too many accounts; ERROR_TEMPORARY: no memory, or
+ * the file changed each time that it was read; else as error_from_errno. */
 int accounts_load(const char *path, struct accounts **accounts_out, struct error *error) MUST_CHECK;
 /* Loads from a descriptor of a regular file, taken on success; `path` is what messages call it. */
 int accounts_load_descriptor(int descriptor, const char *path, struct accounts **accounts_out,
@@ -58,13 +61,18 @@ struct accounts_facts {
     uint32_t locked;
     uint64_t memory_max; /* the most that one check takes, for comparison with `hash-memory` */
     uint32_t memory_max_line;
+    uint32_t mistakes;    /* lines that do not count */
     bool readable_by_all; /* mode has o+r: worth a warning */
 };
 
 struct accounts_facts accounts_facts(const struct accounts *accounts);
 
+/* Mistake `index` (from 0) as "path:line: what is wrong: what would be right", or NULL after the last or
+ * after ACCOUNTS_MISTAKES_KEPT of them. Borrowed as long as `accounts`. */
+const char *accounts_mistake(const struct accounts *accounts, uint32_t index);
+
 /* Where the line of an account is, its line end included: for who edits the file. The name is found as
- * accounts_lookup finds it. */
+ * accounts_lookup finds it. ERROR_CONFIGURATION: two lines have it. */
 struct accounts_place {
     uint64_t offset;
     uint32_t octets;
@@ -78,7 +86,8 @@ int accounts_locate(const struct accounts *accounts, struct bytes name,
  * microsecond; ERROR_TEMPORARY if someone wrote into the file since it was loaded: load again. */
 
 /* Finds a name as it is given, else in lower case (ASCII only), as Dovecot does: people type "Alice".
- * ERROR_NO_SUCH_USER: nobody is called so, or could be (user_name_check). */
+ * ERROR_NO_SUCH_USER: nobody is called so, or could be (user_name_check). ERROR_TEMPORARY, with the mistake:
+ * the line that has the name is not as it should be; mail for it waits. */
 int accounts_lookup(const struct accounts *accounts, struct bytes name,
                     struct account **account_out, struct error *error) MUST_CHECK;
 
@@ -87,7 +96,7 @@ int accounts_lookup(const struct accounts *accounts, struct bytes name,
 int accounts_decoy(const struct accounts *accounts, struct account **account_out,
                    struct error *error) MUST_CHECK;
 
-/* The account `index` (from 0, below facts.count) in the order of the file. */
+/* The account `index` (from 0, below facts.count) in the order of the file; errors as accounts_lookup. */
 int accounts_at(const struct accounts *accounts, uint32_t index, struct account **account_out,
                 struct error *error) MUST_CHECK;
 

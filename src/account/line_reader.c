@@ -56,15 +56,18 @@ int line_reader_next(struct line_reader *reader, struct line *line_out, struct e
     if (rest.size == 0) {
         return 0;
     }
+    bool is_ended = size < rest.size || reader->is_at_end;
     size_t octets = size < rest.size ? size + 1 : size;
     if (size < rest.size && size > 0 && rest.data[size - 1] == '\r') {
         size--;
     }
-    reader->number++;
+    reader->number += reader->is_inside ? 0 : 1;
     *line_out = (struct line){.text = {rest.data, size},
                               .offset = reader->offset,
                               .octets = (uint32_t)octets,
-                              .number = reader->number};
+                              .number = reader->number,
+                              .is_piece = reader->is_inside || !is_ended};
+    reader->is_inside = !is_ended;
     reader->start += octets;
     reader->offset += octets;
     return 1;

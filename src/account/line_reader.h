@@ -10,13 +10,14 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-enum { LINE_READER_OCTETS = 64 * 1024 }; /* the longest line that it can give */
+enum { LINE_READER_OCTETS = 64 * 1024 }; /* a longer line comes in pieces */
 
 struct line {
     struct bytes text; /* without LF or CR LF; borrowed until the next call */
     uint64_t offset;   /* of its first octet in the file */
     uint32_t octets;   /* with its line end */
     uint32_t number;   /* from 1 */
+    bool is_piece;     /* of a line that is too long: all of its pieces have its number */
 };
 
 struct line_reader {
@@ -26,12 +27,12 @@ struct line_reader {
     uint64_t offset; /* of buffer[start] */
     uint32_t number;
     bool is_at_end;
+    bool is_inside;                  /* of a line that is too long */
     crypto_generichash_state digest; /* of all that was read */
 };
 
 int line_reader_init(struct line_reader *reader, int descriptor, struct error *error) MUST_CHECK;
-/* 1 and a line, 0 at the end, or -1. A line over LINE_READER_OCTETS comes in pieces of that size: the
- * caller's own limit is lower. */
+/* 1 and a line, 0 at the end, or -1. */
 int line_reader_next(struct line_reader *reader, struct line *line_out,
                      struct error *error) MUST_CHECK;
 /* Wipes and frees the buffer; a reader that failed to init may be finished too. */
