@@ -192,7 +192,7 @@ class Restante(Server):
     """One worker, so that it has what every other server here has: one core."""
 
     name, title = "restante", "Restante"
-    index = ("index*", "ids*", ".restante*")
+    index = ("restante.index*", "restante.ids*")
 
     def start(self):
         configuration = self.folder / "restante.conf"
