@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 
 import builds
 import conformance
@@ -45,6 +46,8 @@ class Run:
             cases = list(function(*arguments))
         except builds.CommandFailed as failure:
             cases = [Case(f"{name}:{name}", FAILED, 0.0, str(failure))]
+        except Exception:  # a bug of ours, which must not go without the closing line
+            cases = [Case(f"{name}:{name}", FAILED, 0.0, traceback.format_exc())]
         if not cases:
             cases = [Case(f"{name}:{name}", FAILED, 0.0, "no test ran")]
         for case in cases:
@@ -71,6 +74,8 @@ class Run:
             jobs = []
             if self.wants("lint"):
                 jobs.append(pool.submit(self.suite, "lint", suites.lint))
+            if self.wants("harness"):
+                jobs.append(pool.submit(self.pytest, "harness", self.release))
             if units or self.wants("wire", "clients"):
                 self.suite("build-release", self.prepare, self.release)
             if units or self.wants("wire"):

@@ -12,7 +12,7 @@ from results import Case, FAILED
 # Rooms and kinds of unit tests: the names of Meson's suites.
 MESON_SUITES = ("base", "pop3", "maildrop", "account", "net", "server", "cli", "dialogues", "crash",
                 "fuzz", "examples")
-PYTEST_SUITES = {"wire": "tests/wire", "clients": "tests/clients"}
+PYTEST_SUITES = {"harness": "tests/harness", "wire": "tests/wire", "clients": "tests/clients"}
 NAMES = ("lint", *MESON_SUITES, *PYTEST_SUITES, "conformance")
 # Tests of these Meson suites run only with --full.
 LONG = "long"
@@ -95,7 +95,7 @@ def pytest(name, build, folder, junit, full, select=None, workers=6):
         if process.returncode == 5 and report.exists():
             report.unlink()
             continue
-        found = _pytest_cases(prefix, report) if report.exists() else []
+        found = list(_pytest_cases(prefix, report)) if report.exists() else []
         if report.exists():
             report.unlink()
         cases += found
