@@ -219,6 +219,7 @@ static int load_lines(struct accounts *accounts, struct error *error)
                                        sizeof accounts->digest); /* always 0 the first time */
     }
     line_reader_finish(&reader);
+    secret_wipe_stack();
     uint32_t most = 0;
     for (size_t i = 0; i < KINDS_MAX; i++) {
         if (kinds[i].count > most) {
@@ -471,6 +472,7 @@ int accounts_decoy(const struct accounts *accounts, struct account **account_out
         result = make_account(&line, example.password, 0, account_out, error);
     }
     sodium_memzero(buffer, sizeof buffer);
+    secret_wipe_stack();
     return result;
 }
 
@@ -501,6 +503,7 @@ int accounts_at(const struct accounts *accounts, uint32_t index, struct account 
     }
     account_free(decoy);
     sodium_memzero(buffer, sizeof buffer);
+    secret_wipe_stack();
     return result;
 }
 

@@ -8,7 +8,10 @@
 
 #include <sodium.h>
 
-enum { SLAB_SECRETS = 64 };
+enum {
+    SLAB_SECRETS = 64,
+    STACK_OCTETS = 16384, /* more than any hash, and the dynamic linker under it, goes down */
+};
 
 struct secret {
     struct secret *next_free;
@@ -120,4 +123,9 @@ struct secret *secret_free(struct secret *secret)
     pool_free = secret;
     (void)pthread_mutex_unlock(&pool_mutex);
     return NULL;
+}
+
+void secret_wipe_stack(void)
+{
+    sodium_stackzero(STACK_OCTETS);
 }

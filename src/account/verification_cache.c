@@ -14,7 +14,6 @@ enum {
     BUCKETS = 2 * VERIFICATION_CACHE_ENTRIES,
     MAC_OCTETS = 32,
     NONE = VERIFICATION_CACHE_ENTRIES, /* no entry */
-    STACK_OCTETS = 2048,               /* more than BLAKE2b leaves behind */
 };
 
 struct entry {
@@ -76,7 +75,7 @@ static void make_mac(struct verification_cache *cache, const struct verification
     update_part(secrets, secret_octets(question->password));
     (void)crypto_generichash_final(&secrets->state, mac_out, MAC_OCTETS);
     sodium_memzero(&secrets->state, sizeof secrets->state);
-    sodium_stackzero(STACK_OCTETS);
+    secret_wipe_stack();
 }
 
 static uint16_t *bucket_of(struct verification_cache *cache, const uint8_t mac[MAC_OCTETS])

@@ -5,13 +5,7 @@
 
 #include <strings.h>
 
-#include <sodium.h>
-
 #include "account/verifier_schemes.h"
-
-enum {
-    STACK_OCTETS = 16384, /* more than any hash leaves behind on the stack */
-};
 
 struct scheme {
     const char *name;
@@ -136,7 +130,7 @@ int verifier_check(struct bytes verifier, const struct secret *secret, struct er
     }
     struct bytes octets = secret_octets(secret);
     int result = scheme->check(hash, secret, error);
-    sodium_stackzero(STACK_OCTETS);
+    secret_wipe_stack();
     if (result == 0 && bytes_find(octets, 0) < octets.size) {
         /* crypt(3) stops at a NUL, and HMAC's padding makes "x" and "x\0" one key. */
         return error_set(error, ERROR_BAD_CREDENTIALS, 0, "wrong password");
@@ -177,6 +171,6 @@ int verifier_make(const char *scheme, const struct secret *secret,
                          "new passwords are kept as scram-sha-256 or argon2id, not as %s",
                          bytes_escape(bytes_of(scheme), escaped, sizeof escaped));
     }
-    sodium_stackzero(STACK_OCTETS);
+    secret_wipe_stack();
     return result;
 }
