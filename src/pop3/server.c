@@ -237,7 +237,7 @@ static size_t line_room(const struct pop3_server *session)
     if (session->state != POP3_AUTHORIZATION || session->connection->sasl_mechanisms == NULL) {
         return REPLY_OCTETS;
     }
-    size_t capacity = session->output.capacity;
+    size_t capacity = session->output.data == NULL ? REPLY_OCTETS : session->output.capacity;
     return capacity < SESSION_CHALLENGE_OCTETS ? capacity : SESSION_CHALLENGE_OCTETS;
 }
 

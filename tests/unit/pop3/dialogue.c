@@ -127,13 +127,10 @@ static int begin_message(struct dialogue *dialogue, struct bytes value)
     return value.size == 0 ? 0 : number_parse(value, 1000000, &dialogue->message_octets[index]);
 }
 
-static int add_to(struct bytes *list, unsigned *count, struct bytes value)
+static int add_to(struct dialogue *dialogue, struct bytes *list, unsigned *count,
+                  struct bytes value)
 {
-    if (*count == DIALOGUE_CONFIG_MOST) {
-        return -1;
-    }
-    list[(*count)++] = value;
-    return 0;
+    return *count == DIALOGUE_CONFIG_MOST ? -1 : text_of(dialogue, value, &list[(*count)++]);
 }
 
 static int choose(struct bytes value, const char *const *names)
@@ -178,9 +175,9 @@ static int set_header(struct dialogue *dialogue, struct bytes key, struct bytes 
     case 4:
         return text_of(dialogue, value, &dialogue->password);
     case 5:
-        return add_to(dialogue->config, &dialogue->config_count, value);
+        return add_to(dialogue, dialogue->config, &dialogue->config_count, value);
     case 6:
-        return add_to(dialogue->connection, &dialogue->connection_count, value);
+        return add_to(dialogue, dialogue->connection, &dialogue->connection_count, value);
     case 7:
         chosen = choose(value, drivers);
         dialogue->engine_only = chosen == 1;

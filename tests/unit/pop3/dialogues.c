@@ -10,6 +10,8 @@
 #include "dialogue.h"
 #include "host.h"
 
+enum { PIECES_MOST = 700 }; /* octets; a piece that holds a whole line and more */
+
 /* One way to run a dialogue. */
 struct manner {
     bool pipelined;
@@ -23,6 +25,7 @@ struct run {
     struct host host;
     char user[300], password[600];
     char mechanisms[100], timestamp[100];
+    uint8_t *block; /* room for all input of the dialogue */
     char error[600];
 };
 
@@ -278,26 +281,20 @@ static int play_statement(struct run *run, const struct dialogue_statement *stat
 }
 
 /* The C statements from *next on as one piece of input. */
-static int feed_block(struct run *run, unsigned *next, bool all)
+static void feed_block(struct run *run, unsigned *next, bool all)
 {
     const struct dialogue *dialogue = run->dialogue;
-    uint8_t *block = malloc(dialogue->arena_size);
     size_t size = 0;
-    if (block == NULL) {
-        return fault(run, 0, "no memory");
-    }
     for (; *next < dialogue->statement_count; ++*next) {
         const struct dialogue_statement *statement = &dialogue->statements[*next];
         if (statement->kind == 'C' || statement->kind == 'c') {
-            memcpy(block + size, statement->text.data, statement->text.size);
+            memcpy(run->block + size, statement->text.data, statement->text.size);
             size += statement->text.size;
         } else if (!all) {
             break;
         }
     }
-    host_feed(&run->host, block, size);
-    free(block);
-    return 0;
+    host_feed(&run->host, run->block, size);
 }
 
 static int play_lockstep(struct run *run)
@@ -306,9 +303,7 @@ static int play_lockstep(struct run *run)
     for (unsigned next = 0; next < dialogue->statement_count;) {
         char kind = dialogue->statements[next].kind;
         if (kind == 'C' || kind == 'c') {
-            if (feed_block(run, &next, false) < 0) {
-                return -1;
-            }
+            feed_block(run, &next, false);
         } else if (!is_server(kind)) {
             if (play_statement(run, &dialogue->statements[next++]) < 0) {
                 return -1;
@@ -326,7 +321,8 @@ static int play_pipelined(struct run *run)
     const struct dialogue *dialogue = run->dialogue;
     unsigned fed = 0;
     unsigned checked = 0;
-    if (feed_block(run, &fed, true) < 0 || check_sent(run, &checked, true) < 0) {
+    feed_block(run, &fed, true);
+    if (check_sent(run, &checked, true) < 0) {
         return -1;
     }
     for (unsigned i = 0; i < dialogue->statement_count; i++) {
@@ -397,10 +393,11 @@ static int play_all(struct run *run)
     };
     bool pipelined = run->dialogue->pipelined && !answers_are_set(run->dialogue);
     size_t most = input_size(run->dialogue);
-    most = most < 1500 ? most : 1500;
+    most = most < PIECES_MOST ? most : PIECES_MOST;
     for (size_t size = 0; size <= most; size++) {
         for (int all = 0; all < (pipelined ? 2 : 1); all++) {
-            run->manner = (struct manner){.pipelined = all != 0, .feed_size = size};
+            run->manner = (struct manner){
+                .pipelined = all != 0, .feed_size = size, .output_size = size == 0 ? 65536 : 4096};
             if (play(run) < 0) {
                 return -1;
             }
@@ -428,8 +425,10 @@ static bool test_file(unsigned number, const char *folder, const char *name)
         result = dialogue_read(dialogue, path);
         error = dialogue->error;
         if (result == 0) {
-            result = play_all(run);
+            run->block = malloc(input_size(dialogue) + 1);
+            result = run->block == NULL ? -1 : play_all(run);
             error = run->error;
+            free(run->block);
         }
         dialogue_free(dialogue);
     }
