@@ -52,19 +52,52 @@ struct maildrop_operation {
             size_t size;          /* octets read; 0 only at the end */
             bool end;             /* no more octets follow */
             bool header_has_8bit; /* set by a read at offset 0 that asked for it */
+            bool row_was_wrong;   /* its row lies, for a log; right at the next login */
         } read;
         struct {
             uint32_t removed, not_removed;
         } committed;
     } result;
-    struct maildrop_job job; /* the store's */
-    bool cancelled;          /* the store's */
-    void *store_data;        /* the store's */
+
+    /* The store's from here on. */
+    struct maildrop_job job;
+    bool cancelled;
+    struct maildrop_store *store;
+    struct maildrop *maildrop;
+    void *store_data;
+    struct maildrop_operation *next;
+    enum {
+        MAILDROP_OPEN,
+        MAILDROP_ROWS,
+        MAILDROP_READ,
+        MAILDROP_CHECK,
+        MAILDROP_COMMIT,
+        MAILDROP_RELEASE
+    } kind;
+    union {
+        struct {
+            uint32_t first, count;
+            struct maildrop_page *page;
+        } rows;
+        struct {
+            uint32_t index;
+            bool header_facts;
+            uint64_t offset;
+            void *buffer;
+            size_t capacity;
+        } read;
+        struct {
+            uint32_t index;
+        } check;
+        struct {
+            const uint8_t *marks;
+        } commit;
+    } request;
 };
 
 /* Whose maildrop. */
 struct maildrop_owner {
-    const char *user; /* canonical name, checked by maildrop_check_user */
+    const char *user; /* canonical name; user_name_check is applied to it */
     const char
         *path; /* where it is, if the account says so; NULL: the store's `path` is expanded */
 };
@@ -80,10 +113,6 @@ struct maildrop_page {
     struct pop3_row rows[MAILDROP_PAGE_ROWS];
     char unique_ids[MAILDROP_PAGE_ROWS][POP3_UNIQUE_ID_OCTETS];
 };
-
-/* User names that no source and no path may see: empty, over 255 octets, with '/', NUL or control
- * characters, beginning with '.'. 0 or -1. */
-int maildrop_check_user(struct bytes user, struct error *error) MUST_CHECK;
 
 /* The stores. `executor` is borrowed for the life of the store; NULL: everything completes at once.
  * `options` is copied. */

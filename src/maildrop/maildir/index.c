@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading the index. A reader never trusts what it has not checked: a block's checksum covers its
+ * number, and every row must lie within its block. pread, not mmap: a file that somebody cuts short must
+ * not be a SIGBUS. */
+#include "maildrop/maildir/index.h"
+
+#include <errno.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "maildrop/maildir/index_format.h"
+#include "maildrop/maildir/name.h"
+
+uint64_t index_block_checksum(const uint8_t *block, uint32_t number)
+{
+    return XXH3_64bits_withSeed(block + 8, INDEX_BLOCK_OCTETS - 8, number);
+}
+
+struct index_stamp index_stamp_of(const struct fs_stat *stat)
+{
+    return (struct index_stamp){
+        .device = stat->device,
+        .inode = stat->inode,
+        .size = stat->size,
+        .modified_ns = stat->modified_ns,
+        .changed_ns = stat->changed_ns,
+    };
+}
+
+bool index_stamp_equal(const struct index_stamp *a, const struct index_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns;
+}
+
+static struct index_stamp get_stamp(const uint8_t *at)
+{
+    return (struct index_stamp){
+        .device = index_get_64(at),
+        .inode = index_get_64(at + 8),
+        .size = index_get_64(at + 16),
+        .modified_ns = (int64_t)index_get_64(at + 24),
+        .changed_ns = (int64_t)index_get_64(at + 32),
+    };
+}
+
+static int read_block(const struct fs *fs, int descriptor, uint32_t number, uint8_t *block)
+{
+    ssize_t size = fs_read_full(fs, descriptor, block, INDEX_BLOCK_OCTETS,
+                                (uint64_t)number * INDEX_BLOCK_OCTETS);
+    if (size < 0) {
+        return (int)size;
+    }
+    if (size != INDEX_BLOCK_OCTETS || index_get_64(block) != index_block_checksum(block, number)) {
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+int index_read_header(const struct fs *fs, int descriptor, struct index_header *header_out)
+{
+    uint8_t block[INDEX_BLOCK_OCTETS];
+    int result = read_block(fs, descriptor, 0, block);
+    if (result < 0) {
+        return result;
+    }
+    if (memcmp(block + INDEX_AT_MAGIC, INDEX_MAGIC, sizeof INDEX_MAGIC - 1) != 0) {
+        return -EBADMSG;
+    }
+    *header_out = (struct index_header){
+        .trusted = index_get_32(block + INDEX_AT_TRUSTED) == 1,
+        .count = index_get_32(block + INDEX_AT_COUNT),
+        .blocks = index_get_32(block + INDEX_AT_BLOCKS),
+        .octets = index_get_64(block + INDEX_AT_OCTETS),
+        .scanned_ns = (int64_t)index_get_64(block + INDEX_AT_SCANNED),
+        .folder_new = get_stamp(block + INDEX_AT_NEW),
+        .folder_cur = get_stamp(block + INDEX_AT_CUR),
+        .ids = get_stamp(block + INDEX_AT_IDS),
+    };
+    return 0;
+}
+
+void index_reader_init(struct index_reader *reader, const struct fs *fs, int descriptor,
+                       const struct index_header *header)
+{
+    reader->fs = fs;
+    reader->header = header;
+    reader->descriptor = descriptor;
+    reader->block = UINT32_MAX;
+}
+
+static int load(struct index_reader *reader, uint32_t block)
+{
+    if (reader->block == block) {
+        return 0;
+    }
+    reader->block = UINT32_MAX;
+    int result = read_block(reader->fs, reader->descriptor, block + 1, reader->data);
+    if (result < 0) {
+        return result;
+    }
+    reader->first_row = index_get_32(reader->data + INDEX_AT_FIRST_ROW);
+    reader->rows = index_get_32(reader->data + INDEX_AT_ROWS);
+    if (reader->rows == 0 || reader->rows > reader->header->count ||
+        reader->first_row > reader->header->count - reader->rows) {
+        return -EBADMSG;
+    }
+    reader->next_row = 0;
+    reader->next_offset = INDEX_AT_FIRST;
+    reader->block = block;
+    return 0;
+}
+
+/* The row where the walk stands; moves it on. */
+static int next_row(struct index_reader *reader, struct index_row *row_out)
+{
+    size_t at = reader->next_offset;
+    if (at + INDEX_ROW_OCTETS > INDEX_BLOCK_OCTETS) {
+        return -EBADMSG;
+    }
+    const uint8_t *row = reader->data + at;
+    size_t name_size = index_get_16(row + INDEX_ROW_AT_NAME_SIZE);
+    size_t id_size = index_get_16(row + INDEX_ROW_AT_ID_SIZE);
+    size_t end = at + INDEX_ROW_OCTETS + name_size + id_size;
+    if (end > INDEX_BLOCK_OCTETS || name_size == 0) {
+        return -EBADMSG;
+    }
+    *row_out = (struct index_row){
+        .octets = index_get_64(row + INDEX_ROW_AT_OCTETS),
+        .size = index_get_64(row + INDEX_ROW_AT_SIZE),
+        .flags = index_get_32(row + INDEX_ROW_AT_FLAGS),
+        .name = {.data = row + INDEX_ROW_OCTETS, .size = name_size},
+        .unique_id = {.data = row + INDEX_ROW_OCTETS + name_size, .size = id_size},
+    };
+    /* A name becomes part of a system call, an id part of a reply. */
+    if (memchr(row_out->name.data, '/', name_size) != NULL ||
+        memchr(row_out->name.data, '\0', name_size) != NULL || row_out->name.data[0] == '.' ||
+        (id_size != 0 && !maildir_is_unique_id(row_out->unique_id))) {
+        return -EBADMSG;
+    }
+    reader->next_row++;
+    reader->next_offset = (uint32_t)end;
+    return 0;
+}
+
+static int row_in_block(struct index_reader *reader, uint32_t number, struct index_row *row_out)
+{
+    uint32_t wanted = number - reader->first_row;
+    if (wanted < reader->next_row) {
+        reader->next_row = 0;
+        reader->next_offset = INDEX_AT_FIRST;
+    }
+    int result;
+    do {
+        result = next_row(reader, row_out);
+    } while (result == 0 && reader->next_row <= wanted);
+    return result;
+}
+
+/* Rows are of similar size, so the first guess is near; the block after the one that is loaded is the
+ * first guess of a walk. */
+int index_reader_row(struct index_reader *reader, uint32_t number, struct index_row *row_out)
+{
+    if (number >= reader->header->count || reader->header->blocks == 0) {
+        return -EBADMSG;
+    }
+    uint32_t low = 0;
+    uint32_t high = reader->header->blocks;
+    uint32_t guess = (uint32_t)((uint64_t)number * reader->header->blocks / reader->header->count);
+    if (reader->block != UINT32_MAX && number >= reader->first_row) {
+        bool here = number - reader->first_row < reader->rows;
+        bool next = number - reader->first_row == reader->rows;
+        guess = here || next ? reader->block + next : guess;
+    }
+    while (low < high) {
+        if (guess < low || guess >= high) {
+            guess = low + (high - low) / 2;
+        }
+        int result = load(reader, guess);
+        if (result < 0) {
+            return result;
+        }
+        if (number < reader->first_row) {
+            high = guess;
+            guess = high - 1;
+        } else if (number - reader->first_row >= reader->rows) {
+            low = guess + 1;
+            guess = low;
+        } else {
+            return row_in_block(reader, number, row_out);
+        }
+    }
+    return -EBADMSG;
+}
+
+static struct bytes base_of(const struct index_row *row)
+{
+    return (struct bytes){.data = row->name.data, .size = bytes_find(row->name, ':')};
+}
+
+/* The last block whose first row is not after `base`, loaded; 0, or a negated errno. */
+static int load_for(struct index_reader *reader, struct bytes base)
+{
+    uint32_t low = 0;
+    uint32_t high = reader->header->blocks;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        struct index_row row;
+        int result = load(reader, middle);
+        if (result == 0) {
+            result = row_in_block(reader, reader->first_row, &row);
+        }
+        if (result < 0) {
+            return result;
+        }
+        if (maildir_name_compare(base_of(&row), base) <= 0) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return load(reader, low);
+}
+
+int index_reader_find(struct index_reader *reader, struct bytes base, struct index_row *row_out)
+{
+    if (reader->header->count == 0) {
+        return 0;
+    }
+    int result = load_for(reader, base);
+    for (uint32_t i = 0; result == 0 && i < reader->rows; i++) {
+        result = row_in_block(reader, reader->first_row + i, row_out);
+        if (result == 0 && bytes_equal(base_of(row_out), base)) {
+            return 1;
+        }
+    }
+    return result;
+}

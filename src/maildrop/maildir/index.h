@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_MAILDROP_MAILDIR_INDEX_H
+#define RESTANTE_MAILDROP_MAILDIR_INDEX_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/fs.h"
+
+/* The index: the rows of a maildrop in order of arrival, in a file (docs/formats.md). It is a cache.
+ * Whatever its octets are, reading it is safe; what its checksums do not confirm is -EBADMSG. */
+
+#define INDEX_NAME "restante.index"
+
+enum { INDEX_BLOCK_OCTETS = 4096 };
+
+/* Which state of a folder or file was seen; all zero: there was none. */
+struct index_stamp {
+    uint64_t device, inode, size;
+    int64_t modified_ns, changed_ns;
+};
+
+struct index_header {
+    bool trusted; /* nothing can have changed unseen while the folders have these stamps */
+    uint32_t count;
+    uint32_t blocks;
+    uint64_t octets; /* of all rows */
+    int64_t scanned_ns;
+    struct index_stamp folder_new, folder_cur, ids;
+};
+
+enum index_row_flags {
+    INDEX_ROW_NEW = 1,      /* it is in new/ */
+    INDEX_ROW_COUNTED = 2,  /* the octets were counted, not taken from the name */
+    INDEX_ROW_UNSERVED = 4, /* it could not be served: the octets are the file's size */
+    INDEX_ROW_DOUBLE = 8,   /* more files have its base name */
+    INDEX_ROW_UNSEEN = 16   /* no session was shown it; only while a scan is under way */
+};
+
+struct index_row {
+    struct bytes name;
+    struct bytes unique_id; /* empty: it is the name's own */
+    uint64_t octets;
+    uint64_t size; /* octets of the file, or MAILDIR_UNKNOWN */
+    uint32_t flags;
+};
+
+struct index_stamp index_stamp_of(const struct fs_stat *stat);
+bool index_stamp_equal(const struct index_stamp *a, const struct index_stamp *b);
+
+/* 0 or a negated errno. */
+int index_read_header(const struct fs *fs, int descriptor, struct index_header *header_out);
+
+/* Reads rows; one block is in memory. `header` and `fs` are borrowed. */
+struct index_reader {
+    const struct fs *fs;
+    const struct index_header *header;
+    int descriptor;
+    uint32_t block;     /* the one that is in `data`, or UINT32_MAX */
+    uint32_t first_row; /* of that block */
+    uint32_t rows;
+    uint32_t next_row; /* where a walk through the block stands */
+    uint32_t next_offset;
+    uint8_t data[INDEX_BLOCK_OCTETS];
+};
+
+void index_reader_init(struct index_reader *reader, const struct fs *fs, int descriptor,
+                       const struct index_header *header);
+
+/* Row `number` (from 0). What the row points to is valid until the next call. 0 or a negated errno. */
+int index_reader_row(struct index_reader *reader, uint32_t number, struct index_row *row_out);
+
+/* The row whose base name this is. 1, 0 if there is none, or a negated errno. */
+int index_reader_find(struct index_reader *reader, struct bytes base, struct index_row *row_out);
+
+/* Writes an index to an empty file, rows in order, then the header. */
+struct index_writer {
+    const struct fs *fs;
+    int descriptor;
+    int failure;        /* negated errno, sticky */
+    uint64_t offset;    /* where `data` goes */
+    uint32_t count;     /* rows so far */
+    uint32_t blocks;    /* finished ones */
+    uint64_t octets;    /* of the rows */
+    size_t used;        /* octets of finished blocks in `data` */
+    uint32_t block_row; /* first row of the unfinished block */
+    size_t block_used;  /* octets of the unfinished block; 0: there is none */
+    uint8_t data[16 * INDEX_BLOCK_OCTETS];
+};
+
+/* Makes the empty file that will be the index of the folder `root`; its descriptor or a negated errno. */
+int index_create(const struct fs *fs, int root);
+/* Gives it its name in place of the old one, or, after `failure` (a negated errno), removes and closes it.
+ * Returns `descriptor` or a negated errno. */
+int index_publish(const struct fs *fs, int root, int descriptor, int failure);
+
+/* On the heap; free() it. NULL without memory. */
+struct index_writer *index_writer_create(const struct fs *fs, int descriptor);
+void index_writer_add(struct index_writer *writer, const struct index_row *row);
+/* Fills in the header's count, blocks and octets. 0 or a negated errno of this or an earlier write. */
+int index_writer_finish(struct index_writer *writer, struct index_header *header);
+
+#endif

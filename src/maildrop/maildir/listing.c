@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* Listing the folders. All names are in one piece of memory, so that a million of them cost their
+ * octets and 40 more each. */
+#include "maildrop/maildir/listing.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "maildrop/maildir/index.h"
+#include "maildrop/maildir/name.h"
+
+enum { LIST_OCTETS = 65536, NAME_OCTETS_MOST = 1023 };
+
+void listing_finish(struct listing *listing)
+{
+    free(listing->entries);
+    free(listing->names);
+    *listing = (struct listing){0};
+}
+
+uint32_t listing_keep(struct listing *listing, struct bytes octets)
+{
+    size_t need = listing->names_size + octets.size + 1;
+    if (need > UINT32_MAX) {
+        return UINT32_MAX;
+    }
+    if (need > listing->names_capacity) {
+        size_t capacity = need + listing->names_capacity / 2 + 4096;
+        char *names = realloc(listing->names, capacity);
+        if (names == NULL) {
+            return UINT32_MAX;
+        }
+        listing->names = names;
+        listing->names_capacity = capacity;
+    }
+    uint32_t place = (uint32_t)listing->names_size;
+    memcpy(listing->names + place, octets.data, octets.size);
+    listing->names[place + octets.size] = '\0';
+    listing->names_size = need;
+    return place;
+}
+
+static struct listing_entry *add_entry(struct listing *listing, struct bytes name)
+{
+    if (listing->count == listing->capacity) {
+        size_t capacity = listing->capacity + listing->capacity / 2 + 64;
+        struct listing_entry *entries =
+            realloc(listing->entries, capacity * sizeof *listing->entries);
+        if (entries == NULL) {
+            return NULL;
+        }
+        listing->entries = entries;
+        listing->capacity = capacity;
+    }
+    uint32_t place = listing_keep(listing, name);
+    if (place == UINT32_MAX) {
+        return NULL;
+    }
+    struct maildir_name parsed;
+    maildir_name_parse(name, &parsed);
+    struct listing_entry *entry = &listing->entries[listing->count++];
+    *entry = (struct listing_entry){
+        .key = maildir_name_key(parsed.base),
+        .octets = parsed.octets,
+        .size = parsed.size,
+        .name = place,
+        .name_size = (uint16_t)name.size,
+        .base_size = (uint16_t)parsed.base.size,
+    };
+    return entry;
+}
+
+bool listing_add(struct listing *listing, struct bytes name)
+{
+    return add_entry(listing, name) != NULL;
+}
+
+/* A folder, a device, a link where a message should be: shown with its size, never opened. */
+static int look_at_kind(struct listing_entry *entry, const struct fs *fs, struct fs_name name)
+{
+    struct fs_stat stat;
+    int result = fs_stat_name(fs, name, FS_STAT_LINK, &stat);
+    if (result == 0 && !S_ISREG(stat.mode)) {
+        entry->flags |= LISTING_ODD | INDEX_ROW_UNSERVED;
+        entry->octets = stat.size;
+        entry->size = stat.size;
+    }
+    return result == -ENOENT ? 0 : result;
+}
+
+static int add(struct listing *listing, const struct fs *fs, int folder,
+               const struct dirent64 *found, uint16_t flags)
+{
+    struct bytes name = bytes_of(found->d_name);
+    if (name.data[0] == '.') {
+        return 0;
+    }
+    if (name.size > NAME_OCTETS_MOST || listing->count == UINT32_MAX) {
+        return -EOVERFLOW;
+    }
+    struct listing_entry *entry = add_entry(listing, name);
+    if (entry == NULL) {
+        return -ENOMEM;
+    }
+    entry->flags = flags;
+    if (found->d_type == DT_REG) {
+        return 0;
+    }
+    return look_at_kind(entry, fs, (struct fs_name){folder, found->d_name});
+}
+
+int listing_read(struct listing *listing, const struct fs *fs, int folder, uint16_t flags)
+{
+    int reader = fs_reopen_folder(fs, folder);
+    if (reader < 0) {
+        return reader;
+    }
+    int result = 0;
+    uint8_t *buffer = malloc(LIST_OCTETS);
+    while (buffer != NULL && result == 0) {
+        ssize_t size = fs->operations->list(fs, reader, buffer, LIST_OCTETS);
+        if (size <= 0) {
+            result = (int)size;
+            break;
+        }
+        for (ssize_t at = 0; at < size && result == 0;) {
+            const struct dirent64 *found = (const struct dirent64 *)(const void *)(buffer + at);
+            result = add(listing, fs, folder, found, flags);
+            at += found->d_reclen;
+        }
+    }
+    fs_close(fs, &reader);
+    if (buffer == NULL) {
+        return -ENOMEM;
+    }
+    free(buffer);
+    return result;
+}
+
+static int compare(const void *a, const void *b, void *context)
+{
+    const struct listing_entry *first = a;
+    const struct listing_entry *second = b;
+    const struct listing *listing = context;
+    if (first->key != second->key) {
+        return first->key < second->key ? -1 : 1;
+    }
+    int order = maildir_name_compare(listing_base(listing, first), listing_base(listing, second));
+    if (order == 0) {
+        order = (first->flags & INDEX_ROW_NEW) - (second->flags & INDEX_ROW_NEW);
+    }
+    return order != 0 ? order : strcmp(listing->names + first->name, listing->names + second->name);
+}
+
+size_t listing_sort(struct listing *listing)
+{
+    if (listing->count == 0) {
+        return 0;
+    }
+    qsort_r(listing->entries, listing->count, sizeof *listing->entries, compare, listing);
+    size_t kept = 1;
+    for (size_t i = 1; i < listing->count; i++) {
+        struct listing_entry *last = &listing->entries[kept - 1];
+        const struct listing_entry *entry = &listing->entries[i];
+        if (entry->key == last->key &&
+            bytes_equal(listing_base(listing, last), listing_base(listing, entry))) {
+            last->flags |= INDEX_ROW_DOUBLE;
+        } else {
+            listing->entries[kept++] = *entry;
+        }
+    }
+    size_t dropped = listing->count - kept;
+    listing->count = kept;
+    return dropped;
+}

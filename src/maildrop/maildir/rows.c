@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows of the snapshot. They never change in a session: what is found to be wrong of them is noted and
+ * written into the index when the session ends. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "maildrop/maildir/ids.h"
+#include "maildrop/maildir/maildir.h"
+#include "maildrop/maildir/name.h"
+
+/* Scans anew in place of an index that is damaged or older than the file of ids. Only if the maildrop is
+ * still as the session was told. */
+static int make_anew(struct maildir_maildrop *opened, struct error *error)
+{
+    struct snapshot fresh;
+    const struct index_header *header = &opened->snapshot.header;
+    if (scan_all(opened->fs, &opened->folders, &opened->snapshot, &fresh, error) < 0) {
+        return -1;
+    }
+    if (!index_stamp_equal(&fresh.header.folder_cur, &header->folder_cur) ||
+        !index_stamp_equal(&fresh.header.folder_new, &header->folder_new) ||
+        fresh.header.count != header->count || fresh.header.octets != header->octets) {
+        snapshot_finish(&fresh, opened->fs);
+        return error_set(error, ERROR_CORRUPT, 0,
+                         "%s: the index was damaged or the ids were changed, and so was the mail",
+                         opened->folders.place.path);
+    }
+    snapshot_finish(&opened->snapshot, opened->fs);
+    opened->snapshot = fresh;
+    opened->ids_checked = true;
+    return 0;
+}
+
+int maildir_row(struct maildir_maildrop *opened, struct index_reader *reader, uint32_t index,
+                struct index_row *row_out, struct error *error)
+{
+    const struct fs *fs = reader->fs;
+    for (int attempt = 0;; attempt++) {
+        if (reader->descriptor != opened->snapshot.descriptor) {
+            index_reader_init(reader, fs, opened->snapshot.descriptor, &opened->snapshot.header);
+        }
+        int result = index_reader_row(reader, index, row_out);
+        if (result == 0) {
+            return 0;
+        }
+        if (fs->cached_only) {
+            return MAILDIR_WOULD_BLOCK;
+        }
+        if (attempt > 0) {
+            return error_from_errno(error, -result, "%s: the index cannot be read",
+                                    opened->folders.place.path);
+        }
+        if (make_anew(opened, error) < 0) {
+            return -1;
+        }
+        reader->descriptor = -1;
+    }
+}
+
+/* The ids that the index holds are those of the file of ids as it is now? */
+static int check_ids(struct maildir_maildrop *opened, const struct fs *fs, struct error *error)
+{
+    struct fs_stat stat = {0};
+    AUTO_FREE char *path = folders_path(&opened->folders, IDS_NAME);
+    if (path == NULL) {
+        return error_set(error, ERROR_TEMPORARY, 0, "out of memory");
+    }
+    int descriptor = fs_open(fs, (struct fs_name){AT_FDCWD, path}, O_PATH | O_NOFOLLOW, 0);
+    int result = descriptor == -ENOENT ? 0 : descriptor;
+    if (descriptor >= 0) {
+        result = fs_stat_descriptor(fs, descriptor, &stat);
+        fs_close(fs, &descriptor);
+    }
+    if (result == -EAGAIN) {
+        return MAILDIR_WOULD_BLOCK;
+    }
+    if (result < 0) {
+        return error_from_errno(error, -result, "%s cannot be looked at", IDS_NAME);
+    }
+    struct index_stamp now =
+        descriptor == -ENOENT ? (struct index_stamp){0} : index_stamp_of(&stat);
+    if (index_stamp_equal(&now, &opened->snapshot.header.ids)) {
+        opened->ids_checked = true;
+        return 0;
+    }
+    return fs->cached_only ? MAILDIR_WOULD_BLOCK : make_anew(opened, error);
+}
+
+static void fill_row(struct maildrop_page *page, uint32_t at, const struct index_row *row)
+{
+    size_t size = row->unique_id.size;
+    if (size != 0) {
+        memcpy(page->unique_ids[at], row->unique_id.data, size);
+    } else {
+        struct maildir_name name;
+        maildir_name_parse(row->name, &name);
+        size = maildir_unique_id(name.base, page->unique_ids[at]);
+    }
+    page->rows[at] = (struct pop3_row){
+        .octets = row->octets,
+        .unique_id = page->unique_ids[at],
+        .unique_id_size = size,
+    };
+}
+
+int maildir_rows(struct maildir_maildrop *opened, const struct fs *fs,
+                 struct maildrop_operation *operation)
+{
+    struct error *error = &operation->error;
+    if (!opened->ids_checked) {
+        int result = check_ids(opened, fs, error);
+        if (result != 0) {
+            return result;
+        }
+    }
+    struct index_reader reader;
+    index_reader_init(&reader, opened->snapshot.memory ? opened->fs : fs,
+                      opened->snapshot.descriptor, &opened->snapshot.header);
+    for (uint32_t i = 0; i < operation->request.rows.count; i++) {
+        struct index_row row;
+        int result = maildir_row(opened, &reader, operation->request.rows.first + i, &row, error);
+        if (result != 0) {
+            return result;
+        }
+        fill_row(operation->request.rows.page, i, &row);
+    }
+    return 0;
+}
+
+static struct bytes base_of(const struct index_row *row)
+{
+    return (struct bytes){.data = row->name.data, .size = bytes_find(row->name, ':')};
+}
+
+/* Copies the newest index with what was noted. Both are in order of base names. */
+static int copy_with_notes(struct maildir_maildrop *opened, const struct snapshot *newest,
+                           struct index_writer *writer)
+{
+    struct index_reader from;
+    struct index_reader noted;
+    struct index_row row;
+    struct index_row note_row = {0};
+    index_reader_init(&from, opened->fs, newest->descriptor, &newest->header);
+    index_reader_init(&noted, opened->fs, opened->snapshot.descriptor, &opened->snapshot.header);
+    size_t next = 0;
+    int result = index_reader_row(&noted, opened->notes[0].index, &note_row);
+    for (uint32_t i = 0; result == 0 && i < newest->header.count; i++) {
+        result = index_reader_row(&from, i, &row);
+        while (result == 0 && next < opened->note_count) {
+            int order = maildir_name_compare(base_of(&note_row), base_of(&row));
+            const struct maildir_note *note = &opened->notes[next];
+            if (order > 0) {
+                break;
+            }
+            if (order == 0) {
+                row.octets = note->octets;
+                row.size = note->size;
+                row.flags &= ~(uint32_t)(INDEX_ROW_COUNTED | INDEX_ROW_UNSERVED);
+                row.flags |= note->flags;
+            }
+            if (++next < opened->note_count) {
+                result = index_reader_row(&noted, opened->notes[next].index, &note_row);
+            }
+        }
+        if (result == 0) {
+            index_writer_add(writer, &row);
+        }
+    }
+    return result;
+}
+
+void maildir_write_notes(struct maildir_maildrop *opened)
+{
+    if (opened->note_count == 0 || !folders_begin_writing(&opened->folders)) {
+        return;
+    }
+    const struct fs *fs = opened->fs;
+    const struct snapshot *newest = opened->moved != NULL ? opened->moved : &opened->snapshot;
+    int root = folders_open_root(&opened->folders, fs);
+    int descriptor = root < 0 ? -1 : index_create(fs, root);
+    struct index_writer *writer = descriptor < 0 ? NULL : index_writer_create(fs, descriptor);
+    if (descriptor >= 0) {
+        int result = writer == NULL ? -ENOMEM : copy_with_notes(opened, newest, writer);
+        struct index_header header = newest->header;
+        if (result == 0) {
+            result = index_writer_finish(writer, &header);
+        }
+        descriptor = index_publish(fs, root, descriptor, result);
+        if (descriptor >= 0) {
+            fs_close(fs, &descriptor);
+        }
+    }
+    free(writer);
+    fs_close(fs, &root);
+    folders_end_writing(&opened->folders, fs);
+    opened->note_count = 0;
+}

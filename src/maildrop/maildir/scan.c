@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* Looking at a Maildir: list new/ and then cur/, so that a message that moves meanwhile is seen at least
+ * once; list again if a folder changed, since readdir may miss a file that is renamed. What names and the
+ * old index do not tell is counted. */
+#include "maildrop/maildir/scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "maildrop/maildir/name.h"
+#include "maildrop/maildir/octets.h"
+
+/* A file system that keeps whole seconds, or every second one, shows times without a fraction. */
+#define COARSE_NS INT64_C(2000000000)
+
+enum { LIST_ATTEMPTS = 10 };
+
+void snapshot_init(struct snapshot *snapshot)
+{
+    *snapshot = (struct snapshot){.descriptor = -1};
+}
+
+void snapshot_finish(struct snapshot *snapshot, const struct fs *fs)
+{
+    fs_close(fs, &snapshot->descriptor);
+    snapshot_init(snapshot);
+}
+
+int snapshot_open(struct snapshot *snapshot, const struct maildir_folders *folders,
+                  const struct fs *fs)
+{
+    AUTO_FREE char *path = folders_path(folders, INDEX_NAME);
+    if (path == NULL) {
+        return -ENOENT;
+    }
+    snapshot->descriptor =
+        fs_open(fs, (struct fs_name){AT_FDCWD, path}, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    if (snapshot->descriptor < 0) {
+        return snapshot->descriptor == -EAGAIN ? -EAGAIN : -ENOENT;
+    }
+    int result = index_read_header(fs, snapshot->descriptor, &snapshot->header);
+    if (result < 0) {
+        snapshot_finish(snapshot, fs);
+        return result == -EAGAIN ? -EAGAIN : -ENOENT;
+    }
+    struct index_stamp cur = index_stamp_of(&folders->cur_stat);
+    struct index_stamp new_folder = index_stamp_of(&folders->new_stat);
+    const struct index_header *header = &snapshot->header;
+    bool valid = header->trusted && index_stamp_equal(&cur, &header->folder_cur) &&
+                 index_stamp_equal(&new_folder, &header->folder_new) &&
+                 fs->operations->clock(fs) >= header->scanned_ns;
+    return valid ? 0 : -ENOENT;
+}
+
+void scan_init(struct scan *scan, const struct fs *fs, struct maildir_folders *folders,
+               const struct snapshot *old)
+{
+    *scan = (struct scan){.fs = fs, .folders = folders, .old = old};
+}
+
+void scan_finish(struct scan *scan)
+{
+    listing_finish(&scan->listing);
+}
+
+/* Can a change after the first look have left this stamp as it is? Not if the folder's last change was
+ * over two ticks before that look (racy-clean, as git's index has it). */
+static bool is_settled(const struct fs_stat *stat, const struct fs_facts *facts, int64_t looked_ns)
+{
+    int64_t last = stat->modified_ns > stat->changed_ns ? stat->modified_ns : stat->changed_ns;
+    int64_t tick = facts->tick_ns;
+    if (tick < 0) {
+        return false;
+    }
+    if (stat->inode == 0) {
+        return true; /* there is no folder; one that is made has a stamp */
+    }
+    if (stat->changed_ns % 1000000000 == 0 && tick < COARSE_NS) {
+        tick = COARSE_NS;
+    }
+    return last <= looked_ns && looked_ns - last >= 2 * tick;
+}
+
+struct look {
+    int64_t at_ns;
+    struct fs_stat cur, new_folder;
+};
+
+static int look(const struct scan *scan, struct look *look_out)
+{
+    look_out->at_ns = scan->fs->operations->clock(scan->fs);
+    return folders_look(scan->folders, scan->fs, &look_out->cur, &look_out->new_folder);
+}
+
+static bool is_unchanged(const struct fs_stat *before, const struct fs_stat *after)
+{
+    struct index_stamp first = index_stamp_of(before);
+    struct index_stamp second = index_stamp_of(after);
+    return index_stamp_equal(&first, &second);
+}
+
+static int list_once(struct scan *scan, struct look *before, struct look *after)
+{
+    const struct maildir_folders *folders = scan->folders;
+    listing_finish(&scan->listing);
+    int result = look(scan, before);
+    if (result == 0 && folders->new_folder >= 0) {
+        result = listing_read(&scan->listing, scan->fs, folders->new_folder, INDEX_ROW_NEW);
+    }
+    if (result == 0) {
+        result = listing_read(&scan->listing, scan->fs, folders->cur, 0);
+    }
+    return result < 0 ? result : look(scan, after);
+}
+
+/* Lists until nothing changes meanwhile. New mail that comes all the time cannot hide what was there
+ * before, so that is accepted in the end; what happens in cur/ can. */
+static int list_steadily(struct scan *scan, struct error *error)
+{
+    bool looked_for_doubles = false;
+    for (int attempt = 1;; attempt++) {
+        struct look before;
+        struct look after;
+        int result = list_once(scan, &before, &after);
+        if (result < 0) {
+            return error_from_errno(error, -result, "%s: the folders cannot be listed",
+                                    scan->folders->place.path);
+        }
+        bool same_cur = is_unchanged(&before.cur, &after.cur);
+        bool same = same_cur && is_unchanged(&before.new_folder, &after.new_folder);
+        if (!same && attempt < LIST_ATTEMPTS) {
+            continue;
+        }
+        if (!same_cur) {
+            return error_set(error, ERROR_TEMPORARY, 0, "%s: cur/ changes all the time",
+                             scan->folders->place.path);
+        }
+        if (listing_sort(&scan->listing) != 0 && !looked_for_doubles) {
+            looked_for_doubles = true; /* perhaps a message just moved */
+            continue;
+        }
+        const struct fs_facts *facts = &scan->folders->facts;
+        scan->header = (struct index_header){
+            .trusted = same && is_settled(&before.cur, facts, before.at_ns) &&
+                       is_settled(&before.new_folder, facts, before.at_ns),
+            .scanned_ns = before.at_ns,
+            .folder_cur = index_stamp_of(&before.cur),
+            .folder_new = index_stamp_of(&before.new_folder),
+        };
+        return 0;
+    }
+}
+
+static int take_from_old(struct listing *listing, struct listing_entry *entry,
+                         const struct index_row *row)
+{
+    entry->flags |= (row->flags & INDEX_ROW_UNSEEN) == 0 ? LISTING_KNOWN : 0;
+    if (row->unique_id.size != 0) {
+        entry->unique_id = listing_keep(listing, row->unique_id);
+        if (entry->unique_id == UINT32_MAX) {
+            return -ENOMEM;
+        }
+        entry->unique_id_size = (uint16_t)row->unique_id.size;
+    }
+    bool counted = (row->flags & INDEX_ROW_COUNTED) != 0;
+    if ((entry->flags & LISTING_ODD) == 0 && (counted || entry->octets == MAILDIR_UNKNOWN)) {
+        entry->octets = row->octets;
+        entry->size = row->size;
+        entry->flags |= row->flags & (INDEX_ROW_COUNTED | INDEX_ROW_UNSERVED);
+    }
+    return 0;
+}
+
+/* Both are in order: one walk through both. A damaged old index helps as far as it can be read. */
+static int merge_old(struct scan *scan, struct index_reader *reader)
+{
+    struct listing *listing = &scan->listing;
+    struct index_row row;
+    uint32_t number = 0;
+    bool have = index_reader_row(reader, 0, &row) == 0;
+    for (size_t i = 0; i < listing->count && have;) {
+        struct maildir_name old;
+        maildir_name_parse(row.name, &old);
+        int order = maildir_name_compare(old.base, listing_base(listing, &listing->entries[i]));
+        if (order == 0 && take_from_old(listing, &listing->entries[i], &row) < 0) {
+            return -ENOMEM;
+        }
+        i += order >= 0;
+        if (order <= 0) {
+            number++;
+            have = index_reader_row(reader, number, &row) == 0;
+        }
+    }
+    return 0;
+}
+
+int scan_list(struct scan *scan, struct error *error)
+{
+    if (list_steadily(scan, error) < 0) {
+        return -1;
+    }
+    if (scan->old != NULL && scan->old->descriptor >= 0) {
+        struct index_reader reader;
+        index_reader_init(&reader, scan->fs, scan->old->descriptor, &scan->old->header);
+        if (merge_old(scan, &reader) < 0) {
+            return error_set(error, ERROR_TEMPORARY, 0, "no memory to list a maildrop");
+        }
+    }
+    scan->uncounted = 0;
+    for (size_t i = 0; i < scan->listing.count; i++) {
+        scan->uncounted += scan->listing.entries[i].octets == MAILDIR_UNKNOWN;
+    }
+    return 0;
+}
+
+static struct fs_name name_of(const struct scan *scan, const struct listing_entry *entry)
+{
+    bool is_new = (entry->flags & INDEX_ROW_NEW) != 0;
+    return (struct fs_name){
+        .directory = is_new ? scan->folders->new_folder : scan->folders->cur,
+        .name = scan->listing.names + entry->name,
+    };
+}
+
+static int count_unreadable(const struct scan *scan, struct listing_entry *entry)
+{
+    struct fs_stat stat;
+    int result = fs_stat_name(scan->fs, name_of(scan, entry), FS_STAT_LINK, &stat);
+    if (result == 0) {
+        entry->octets = stat.size;
+        entry->size = stat.size;
+        entry->flags |= INDEX_ROW_COUNTED | INDEX_ROW_UNSERVED;
+    }
+    return result;
+}
+
+static int count_entry(const struct scan *scan, struct listing_entry *entry, uint8_t *buffer)
+{
+    int descriptor = octets_open(scan->fs, name_of(scan, entry));
+    int result = descriptor;
+    struct octets_counted counted;
+    if (descriptor >= 0) {
+        result = octets_count(scan->fs, descriptor, buffer, scan->folders->facts.local, &counted);
+        fs_close(scan->fs, &descriptor);
+    }
+    if (result < 0 && octets_is_unreadable(-result)) {
+        result = count_unreadable(scan, entry);
+    } else if (result == 0) {
+        entry->octets = counted.octets;
+        entry->size = counted.size;
+        entry->flags |= INDEX_ROW_COUNTED;
+        if (counted.encoded) {
+            entry->flags |= INDEX_ROW_UNSERVED;
+        }
+    }
+    if (result == -ENOENT) {
+        entry->flags |= LISTING_LOST;
+        result = 0;
+    }
+    return result;
+}
+
+int scan_count(const struct scan *scan, size_t part, size_t parts, struct error *error)
+{
+    AUTO_FREE uint8_t *buffer = malloc(OCTETS_BUFFER);
+    if (buffer == NULL) {
+        return error_set(error, ERROR_TEMPORARY, 0, "out of memory");
+    }
+    size_t end = scan->listing.count * (part + 1) / parts;
+    for (size_t i = scan->listing.count * part / parts; i < end; i++) {
+        struct listing_entry *entry = &scan->listing.entries[i];
+        if (entry->octets != MAILDIR_UNKNOWN) {
+            continue;
+        }
+        int result = count_entry(scan, entry, buffer);
+        if (result < 0) {
+            char name[80];
+            return error_from_errno(
+                error, -result, "%s: %s cannot be counted", scan->folders->place.path,
+                bytes_escape(listing_name(&scan->listing, entry), name, sizeof name));
+        }
+    }
+    return 0;
+}
+
+int scan_all(const struct fs *fs, struct maildir_folders *folders, const struct snapshot *old,
+             struct snapshot *snapshot_out, struct error *error)
+{
+    struct scan scan;
+    scan_init(&scan, fs, folders, old);
+    int result = scan_list(&scan, error);
+    if (result == 0 && scan.uncounted != 0) {
+        result = scan_count(&scan, 0, 1, error);
+    }
+    if (result == 0) {
+        result = scan_write(&scan, snapshot_out, error);
+    }
+    scan_finish(&scan);
+    return result;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_MAILDROP_MAILDIR_SCAN_H
+#define RESTANTE_MAILDROP_MAILDIR_SCAN_H
+
+#include "maildrop/maildir/folders.h"
+#include "maildrop/maildir/index.h"
+#include "maildrop/maildir/listing.h"
+
+/* The state of a maildrop at one moment: an index that nobody writes to any more. */
+struct snapshot {
+    int descriptor; /* -1: empty, for a maildrop that does not exist */
+    bool memory;    /* it has no name on a disk */
+    struct index_header header;
+};
+
+void snapshot_init(struct snapshot *snapshot);
+void snapshot_finish(struct snapshot *snapshot, const struct fs *fs);
+
+/* The maildrop's index file, if it can be believed for the folders as they are now. 0, -ENOENT if not
+ * (`snapshot` is then what was found all the same: its sizes may help a scan), -EAGAIN. */
+int snapshot_open(struct snapshot *snapshot, const struct maildir_folders *folders,
+                  const struct fs *fs);
+
+/* A look at all files. Three steps, so that the second can be done by several threads at once. */
+struct scan {
+    const struct fs *fs;
+    struct maildir_folders *folders;
+    const struct snapshot *old; /* borrowed; its sizes are believed */
+    struct listing listing;
+    struct index_header header;
+    size_t uncounted; /* files whose octets neither name nor index tell */
+};
+
+enum { SCAN_PARTS = 2 };
+
+void scan_init(struct scan *scan, const struct fs *fs, struct maildir_folders *folders,
+               const struct snapshot *old);
+void scan_finish(struct scan *scan);
+
+/* 0, or -1. */
+int scan_list(struct scan *scan, struct error *error) MUST_CHECK;
+/* Counts the octets of part `part` of `parts` of the files. Parts may be done at the same time. */
+int scan_count(const struct scan *scan, size_t part, size_t parts, struct error *error) MUST_CHECK;
+/* Gives every message its id and writes the index. */
+int scan_write(struct scan *scan, struct snapshot *snapshot_out, struct error *error) MUST_CHECK;
+
+/* All of it. */
+int scan_all(const struct fs *fs, struct maildir_folders *folders, const struct snapshot *old,
+             struct snapshot *snapshot_out, struct error *error) MUST_CHECK;
+
+#endif
