@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_SERVER_CHILD_H
+#define RESTANTE_SERVER_CHILD_H
+
+#include "server/configuration.h"
+#include "server/messages.h"
+
+enum { CHILD_MOST_LISTENERS = CONFIGURATION_MOST_LISTEN * CONFIGURATION_MOST_WORKERS };
+
+/* What the master gave to a child before MESSAGE_START. Descriptors are -1 where none came. */
+struct child {
+    struct configuration configuration;
+    uint32_t process; /* its number in the limits */
+    int limits;
+    int generations;
+    int auth;
+    int listeners[CHILD_MOST_LISTENERS];
+    uint32_t listener_count;
+};
+
+/* The first thing in a child's life: no core dumps, nobody may trace it, it dies with the master; then it
+ * takes what the master sends. `name` is borrowed for the log. */
+int child_start(const char *name, struct child *child_out, struct error *error) MUST_CHECK;
+
+/* As root, becomes `user` for good; else nothing. */
+int child_drop_privileges(const char *user, struct error *error) MUST_CHECK;
+
+/* Takes one message; false: none is there. The end of the channel ends the process: without a master
+ * there is nothing to do. A descriptor is the caller's, or -1. */
+bool child_receive(struct message *message, int *descriptor_out);
+
+/* To the master; one that does not read for long is as good as dead, and so are we. */
+void child_send(const struct message *message);
+
+/* Puts the log where a MESSAGE_LOG says. */
+void child_take_log(int descriptor);
+
+#endif

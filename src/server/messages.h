@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_SERVER_MESSAGES_H
+#define RESTANTE_SERVER_MESSAGES_H
+
+/* What our processes say to each other. They run the same executable on the same machine, so a message
+ * is a struct as it lies in memory. docs/formats.md tells the story; a change of either protocol raises
+ * its version. */
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum {
+    CHILD_CHANNEL = 3, /* the descriptor on which a child talks to the master */
+    MESSAGE_NAME_SIZE = 256,
+    MESSAGE_PATH_SIZE = 512,
+    AUTH_PROTOCOL_VERSION = 1,
+    AUTH_DATA_SIZE = 512 + 256 /* a password and a name */
+};
+
+enum message_type {
+    /* from the master */
+    MESSAGE_CONFIGURATION, /* with the text of the configuration in a sealed memfd; `path` names its file */
+    MESSAGE_LIMITS,      /* with the memfd of the limits; `process` is the child's number in it */
+    MESSAGE_GENERATIONS, /* with the memfd of the generations */
+    MESSAGE_AUTH,        /* with one end of a channel between a worker and auth */
+    MESSAGE_LISTEN,      /* with a listening socket */
+    MESSAGE_START,       /* all that is needed was sent */
+    MESSAGE_LOG,         /* with the descriptor to log to from now on */
+    MESSAGE_DRAIN, /* accept no more; sessions may go on for `milliseconds` (UINT64_MAX: for ever) */
+    MESSAGE_FREED,   /* to the worker that asked: the maildrop of `ticket` was given up */
+    MESSAGE_REFRESH, /* to auth: read the accounts again, answer REFRESHED with `ticket` */
+    MESSAGE_LOOKUP,  /* to auth: who is `name`, answer FOUND with `ticket` */
+    /* from a child */
+    MESSAGE_READY,
+    MESSAGE_GIVE_UP, /* from a worker, and on to all others: who holds `device`, `inode`, silent for long? */
+    MESSAGE_REFRESHED, /* `kind` and `path`: the error, if any */
+    MESSAGE_FOUND      /* `kind`; `name` is canonical, `path` the maildrop's or empty */
+};
+
+struct message {
+    uint32_t type;
+    uint32_t process;
+    uint64_t ticket;
+    uint64_t device, inode;
+    uint64_t milliseconds;
+    uint32_t kind; /* enum error_kind */
+    char name[MESSAGE_NAME_SIZE];
+    char path[MESSAGE_PATH_SIZE];
+};
+
+/* worker -> auth. `data` holds the name, then the response; only the used part is sent. */
+struct auth_request {
+    uint32_t version;
+    uint32_t method; /* enum pop3_server_method */
+    uint64_t id;     /* of the worker's choice; the result bears it */
+    uint16_t name_size;
+    uint16_t response_size;
+    char address[64]; /* of the peer, for the log */
+    uint8_t data[AUTH_DATA_SIZE];
+};
+
+/* auth -> worker */
+struct auth_result {
+    uint64_t id;
+    uint64_t generation;          /* of the accounts that the answer was made from */
+    uint32_t kind;                /* enum error_kind; ERROR_NONE: these credentials are right */
+    uint32_t may_cache;           /* nonzero: the worker may remember it under that generation */
+    char user[MESSAGE_NAME_SIZE]; /* canonical */
+    char path[MESSAGE_PATH_SIZE]; /* of the maildrop, if the account says so, else empty */
+};
+
+#endif
