@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/auth_client.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "server/channel.h"
+
+struct auth_channel {
+    uv_poll_t poll;
+    struct auth_client *client;
+    int descriptor;
+};
+
+static int compare(const void *a, const void *b)
+{
+    const struct auth_call *left = a;
+    const struct auth_call *right = b;
+    return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static void finish(struct auth_client *client, struct auth_call *call,
+                   const struct auth_result *result)
+{
+    auth_client_forget(client, call);
+    call->done(call, result);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct auth_channel *channel = handle->data;
+    (void)close(channel->descriptor);
+    free(channel);
+}
+
+static void disconnect(struct auth_client *client)
+{
+    if (client->channel != NULL) {
+        uv_close((uv_handle_t *)&client->channel->poll, on_closed);
+        client->channel = NULL;
+    }
+    while (client->calls != NULL) {
+        struct auth_call *call = *(struct auth_call **)client->calls;
+        struct auth_result result = {.id = call->id, .kind = ERROR_TEMPORARY};
+        finish(client, call, &result);
+    }
+}
+
+static void take_result(struct auth_client *client, const struct auth_result *result)
+{
+    struct auth_call key = {.id = result->id};
+    struct auth_call **found = tfind(&key, &client->calls, compare);
+    if (found != NULL) { /* else it was forgotten */
+        finish(client, *found, result);
+    }
+}
+
+static void on_result(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    struct auth_channel *channel = poll->data;
+    struct auth_client *client = channel->client;
+    while (client->channel == channel) {
+        struct auth_result result;
+        int descriptor;
+        ssize_t size = channel_receive(channel->descriptor, &result, sizeof result, &descriptor);
+        if (size < 0 && errno == EAGAIN) {
+            return;
+        }
+        if (size != (ssize_t)sizeof result) {
+            disconnect(client);
+            return;
+        }
+        take_result(client, &result);
+    }
+}
+
+void auth_client_connect(struct auth_client *client, int descriptor)
+{
+    disconnect(client);
+    struct auth_channel *channel = calloc(1, sizeof *channel);
+    if (channel == NULL || uv_poll_init(client->loop, &channel->poll, descriptor) < 0) {
+        free(channel);
+        (void)close(descriptor);
+        return;
+    }
+    channel->poll.data = channel;
+    channel->client = client;
+    channel->descriptor = descriptor;
+    client->channel = channel;
+    (void)uv_poll_start(&channel->poll, UV_READABLE, on_result);
+}
+
+int auth_client_ask(struct auth_client *client, struct auth_call *call,
+                    const struct auth_question *question)
+{
+    struct auth_request request;
+    if (client->channel == NULL || client->call_count >= AUTH_CLIENT_MOST_CALLS ||
+        question->name.size + question->response.size > sizeof request.data) {
+        return -1;
+    }
+    size_t head = offsetof(struct auth_request, data);
+    memset(&request, 0, head);
+    request.version = AUTH_PROTOCOL_VERSION;
+    request.method = question->method;
+    request.id = ++client->last_id;
+    request.name_size = (uint16_t)question->name.size;
+    request.response_size = (uint16_t)question->response.size;
+    strncpy(request.address, question->address, sizeof request.address - 1);
+    memcpy(request.data, question->name.data, question->name.size);
+    if (question->response.size > 0) {
+        memcpy(request.data + question->name.size, question->response.data,
+               question->response.size);
+    }
+    size_t size = head + question->name.size + question->response.size;
+    int result = channel_send(client->channel->descriptor, &request, size, -1);
+    explicit_bzero(request.data, sizeof request.data);
+    if (result < 0) {
+        return -1;
+    }
+    call->id = request.id;
+    if (tsearch(call, &client->calls, compare) == NULL) {
+        return -1; /* no memory; the result will be nobody's */
+    }
+    client->call_count++;
+    return 0;
+}
+
+void auth_client_forget(struct auth_client *client, struct auth_call *call)
+{
+    if (tdelete(call, &client->calls, compare) != NULL) {
+        client->call_count--;
+    }
+}

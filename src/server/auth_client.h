@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_SERVER_AUTH_CLIENT_H
+#define RESTANTE_SERVER_AUTH_CLIENT_H
+
+#include <uv.h>
+
+#include "base/bytes.h"
+#include "server/messages.h"
+
+/* A worker's end of the conversation with auth. */
+
+enum { AUTH_CLIENT_MOST_CALLS = 8192 };
+
+struct auth_client;
+
+/* One question under way; embedded in who asks. `done` is called once, unless it is forgotten before. */
+struct auth_call {
+    void (*done)(struct auth_call *call, const struct auth_result *result);
+    uint64_t id;
+};
+
+struct auth_question {
+    uint32_t method; /* enum pop3_server_method */
+    struct bytes name;
+    struct bytes response;
+    const char *address; /* of the peer */
+};
+
+struct auth_client {
+    uv_loop_t *loop;
+    struct auth_channel *channel; /* NULL: auth is away */
+    void *calls;                  /* a tree by id */
+    uint32_t call_count;
+    uint64_t last_id;
+};
+
+/* Talks through `channel` from now on, which it takes; questions under way on an older one fail. */
+void auth_client_connect(struct auth_client *client, int channel);
+
+/* 0: `done` will come. -1: auth is away or too busy; nothing will come. */
+int auth_client_ask(struct auth_client *client, struct auth_call *call,
+                    const struct auth_question *question) MUST_CHECK;
+void auth_client_forget(struct auth_client *client, struct auth_call *call);
+
+#endif

@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: MIT */
+/* Drives the engine: what it asks for is done at once where it can be, so that a session whose octets are
+ * there runs through in one event of the loop, without a copy of its input and with one write for all
+ * that it says. What can't be done at once sets `wait`; the session goes on where that is answered.
+ *
+ * One timer a session, moved as seldom as possible: when it fires, the deadlines are looked at, and it is
+ * set to the next one. Activity only notes the time. */
+#include "server/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/container_of.h"
+
+enum {
+    TURN_EVENTS = 256, /* of the engine, before others get their turn */
+    LINGER_MS = 1000   /* for the peer to read a last line and close */
+};
+
+static const struct stream_events events;
+
+enum pop3_failure session_failure_of(enum error_kind kind)
+{
+    static const enum pop3_failure failures[ERROR_KIND_COUNT] = {
+#define ERROR_KIND(name, pop3, lmtp, status, level, metric) [ERROR_##name] = POP3_FAILURE_##pop3,
+#include "base/container_of.h"
+#include "base/error_kinds.def"
+#undef ERROR_KIND
+    };
+    return failures[kind];
+}
+
+bool session_is_logged_in(const struct session *session)
+{
+    return pop3_server_state(session->engine) != POP3_AUTHORIZATION;
+}
+
+/* The line that an operator wants: who, from where, what, how long, why it ended. */
+static void log_end(const struct session *session)
+{
+    const struct pop3_server_counters *counters = pop3_server_counters(session->engine);
+    uint64_t ms = uv_now(&session->worker->loop) - session->began;
+    char user[256 + 16] = "-";
+    if (session->user != NULL) {
+        (void)bytes_escape(bytes_of(session->user), user, sizeof user);
+    }
+    log_write(LOG_LEVEL_INFO,
+              "session user=%s address=%s messages=%u octets=%llu retr=%llu/%llu top=%llu/%llu "
+              "dele=%llu/%llu removed=%u failed-logins=%u duration=%llu.%03llu end=%s",
+              user, session->address, session->message_count,
+              (unsigned long long)session->message_octets, (unsigned long long)counters->retr_count,
+              (unsigned long long)counters->retr_octets, (unsigned long long)counters->top_count,
+              (unsigned long long)counters->top_octets, (unsigned long long)counters->marked_count,
+              (unsigned long long)counters->marked_octets, session->removed, session->bad_logins,
+              (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000),
+              session->end != NULL ? session->end : "closed");
+}
+
+static void wipe_held(struct session *session)
+{
+    if (session->held != NULL) {
+        explicit_bzero((void *)(uintptr_t)session->input.data,
+                       session->input.size); /* the rest is */
+        free(session->held);
+        session->held = NULL;
+    }
+    session->input = (struct bytes){0};
+}
+
+static void free_if_over(struct session *session)
+{
+    if (session->handles == 0 && !session->store_busy) {
+        worker_remove(session->worker, session);
+        transfer_free(session);
+        free(session);
+    }
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct session *session = handle->data;
+    session->handles--;
+    free_if_over(session);
+}
+
+static void on_stream_closed(struct stream *stream)
+{
+    struct session *session = CONTAINER_OF(stream, struct session, stream);
+    session->handles--;
+    free_if_over(session);
+}
+
+static void disconnect(struct session *session)
+{
+    if (session->closing) {
+        return;
+    }
+    session->closing = true;
+    if (session->counted) {
+        uint8_t key[LIMITS_KEY_SIZE];
+        address_key(&session->peer, key);
+        limits_give(session->worker->limits, LIMIT_ADDRESS, key, session->worker->process);
+        limits_disconnect(session->worker->limits, session->worker->process);
+    }
+    log_end(session);
+    login_abandon(session);
+    login_forget_user(session);
+    wipe_held(session);
+    worker_forget_rest(session->worker, session);
+    stream_close(&session->stream);
+    uv_close((uv_handle_t *)&session->timer, on_timer_closed);
+}
+
+/* A connection that is closed while octets of the peer lie unread is reset, which may take our last line
+ * from him. */
+static void close_gently(struct session *session)
+{
+    bool quit = session->end != NULL && strcmp(session->end, "quit") == 0;
+    bool gone = session->end != NULL && strcmp(session->end, "peer-gone") == 0;
+    if (gone || (quit && session->input.size == 0)) {
+        disconnect(session);
+        return;
+    }
+    session->lingering = true;
+    session->wait_until = uv_now(&session->worker->loop) + LINGER_MS;
+    wipe_held(session);
+    stream_finish(&session->stream);
+    stream_read(&session->stream, true);
+}
+
+static void write_event(struct session *session, const struct pop3_server_event *event)
+{
+    struct bytes octets = {.data = event->u.write.data, .size = event->u.write.size};
+    size_t taken = stream_write(&session->stream, octets);
+    session->wrote = uv_now(&session->worker->loop);
+    if (taken == octets.size) {
+        pop3_server_written(session->engine, octets.size);
+    } else {
+        session->write_size = octets.size; /* answered when all of it is gone */
+    }
+}
+
+static void lend(struct session *session, const struct pop3_server_event *event)
+{
+    switch (event->u.lend.purpose) {
+    case POP3_LEND_OUTPUT:
+        session->output = buffers_lend(&session->worker->buffers);
+        pop3_server_lent(session->engine, session->output.memory, session->output.size);
+        return;
+    case POP3_LEND_MARKS:
+        session->marks = malloc(event->u.lend.size);
+        pop3_server_lent(session->engine, session->marks, event->u.lend.size);
+        return;
+    case POP3_LEND_SASL:
+        session->sasl = malloc(event->u.lend.size);
+        pop3_server_lent(session->engine, session->sasl, event->u.lend.size);
+        return;
+    }
+}
+
+static void take_back(struct session *session, const struct pop3_server_event *event)
+{
+    switch (event->u.returned.purpose) {
+    case POP3_LEND_OUTPUT:
+        buffers_return(&session->worker->buffers, &session->output);
+        break;
+    case POP3_LEND_MARKS:
+        free(session->marks);
+        session->marks = NULL;
+        break;
+    case POP3_LEND_SASL:
+        free(session->sasl);
+        session->sasl = NULL;
+        break;
+    }
+    pop3_server_returned(session->engine);
+}
+
+/* Feeds what is there; false if the peer has to send more. */
+static bool feed(struct session *session)
+{
+    if (session->input.size == 0) {
+        return false;
+    }
+    size_t taken = pop3_server_feed(session->engine, session->input.data, session->input.size);
+    if (session->held != NULL) { /* a password may have been in it */
+        explicit_bzero((void *)(uintptr_t)session->input.data, taken);
+    }
+    session->input = bytes_from(session->input, taken);
+    if (session->input.size == 0) {
+        free(session->held);
+        session->held = NULL;
+    }
+    return true;
+}
+
+/* Does one event; false if the session has to wait, or is over. */
+static bool handle(struct session *session, const struct pop3_server_event *event)
+{
+    switch (event->type) {
+    case POP3_SERVER_NEED_INPUT:
+        return feed(session);
+    case POP3_SERVER_WRITE:
+        write_event(session, event);
+        return true;
+    case POP3_SERVER_LEND:
+        lend(session, event);
+        return true;
+    case POP3_SERVER_RETURN:
+        take_back(session, event);
+        return true;
+    case POP3_SERVER_AUTHENTICATE:
+        login_begin(session, event);
+        return true;
+    case POP3_SERVER_CANCEL:
+        login_abandon(session);
+        pop3_server_cancelled(session->engine);
+        return true;
+    case POP3_SERVER_OPEN:
+        login_open(session);
+        return true;
+    case POP3_SERVER_ROWS:
+        transfer_rows(session, event);
+        return true;
+    case POP3_SERVER_SEND:
+        transfer_send(session, event);
+        return true;
+    case POP3_SERVER_MESSAGE:
+        transfer_message(session);
+        return true;
+    case POP3_SERVER_STOP:
+        transfer_stop(session);
+        return true;
+    case POP3_SERVER_COMMIT:
+        session->end = "quit";
+        transfer_commit(session, event);
+        return true;
+    case POP3_SERVER_RELEASE:
+        transfer_release(session);
+        pop3_server_released(session->engine);
+        return true;
+    case POP3_SERVER_STARTTLS: /* not offered: see the connection's facts */
+    case POP3_SERVER_CLOSE:
+        break;
+    }
+    if (session->end == NULL) {
+        session->end = session->input.size == 0 && session->bad_logins == 0 ? "quit" : "closed";
+    }
+    close_gently(session);
+    return false;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When the session has to be looked at next. */
+static uint64_t next_deadline(const struct session *session)
+{
+    const struct configuration *configuration = &session->worker->configuration;
+    uint64_t deadline = UINT64_MAX;
+    if (session->lingering) {
+        return session->wait_until;
+    }
+    if (session->wait == WAIT_AUTH || session->wait == WAIT_DELAY || session->wait == WAIT_HOLDER) {
+        deadline = session->wait_until;
+    }
+    if (session->stream.writing) {
+        deadline = earlier(deadline, session->wrote + configuration->write_timeout_ms);
+    }
+    if (!session_is_logged_in(session)) {
+        return earlier(deadline, session->began + configuration->login_timeout_ms);
+    }
+    if (session->stream.reading) {
+        deadline = earlier(deadline, session->active + configuration->idle_timeout_ms);
+    }
+    if (!session->sampled) {
+        deadline = earlier(deadline, session->active + configuration->take_over_idle_ms / 2);
+    }
+    return deadline;
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void arm(struct session *session)
+{
+    if (session->closing) {
+        return;
+    }
+    uint64_t now = uv_now(&session->worker->loop);
+    uint64_t deadline = next_deadline(session);
+    if (session->armed != 0 && session->armed <= deadline) {
+        return; /* it fires soon enough and is set anew then */
+    }
+    session->armed = deadline;
+    (void)uv_timer_start(&session->timer, on_timer, deadline > now ? deadline - now : 0, 0);
+}
+
+static void keep_input(struct session *session)
+{
+    if (session->input.size == 0 || session->held != NULL) {
+        return;
+    }
+    session->held = malloc(session->input.size);
+    if (session->held == NULL) {
+        session->input = (struct bytes){0};
+        session_end(session, POP3_END_SHUTDOWN, "no-memory");
+        return;
+    }
+    memcpy(session->held, session->input.data, session->input.size);
+    session->input.data = session->held;
+}
+
+void session_drive(struct session *session)
+{
+    uint32_t turns = 0;
+    bool needs_input = false;
+    while (!session->closing && !session->lingering && !session->stream.writing) {
+        struct pop3_server_event event;
+        pop3_server_next(session->engine, &event);
+        if (session->wait != WAIT_NOTHING && event.type != POP3_SERVER_WRITE) {
+            break;
+        }
+        if (++turns == TURN_EVENTS) {
+            worker_rest(session->worker, session);
+            break;
+        }
+        if (!handle(session, &event)) {
+            needs_input = event.type == POP3_SERVER_NEED_INPUT;
+            break;
+        }
+    }
+    if (!session->closing && !session->lingering) {
+        stream_read(&session->stream, needs_input);
+        if (needs_input && session->page != NULL) {
+            free(session->page);
+            session->page = NULL;
+        }
+    }
+    arm(session);
+}
+
+/* Octets that the peer acknowledges are a sign of life, too. */
+static void take_sample(struct session *session)
+{
+    uint64_t now = uv_now(&session->worker->loop);
+    struct tcp_progress progress;
+    if (!stream_progress(&session->stream, &progress)) {
+        return;
+    }
+    if (!session->sampled) {
+        uint64_t acknowledged = now - earlier(now, progress.acknowledged_ms_ago);
+        session->silent_since = acknowledged > session->active ? acknowledged : session->active;
+    } else if (progress.received != session->sample.received ||
+               progress.acknowledged != session->sample.acknowledged) {
+        session->silent_since = now;
+    }
+    session->sample = progress;
+    session->sampled = true;
+}
+
+static bool give_up(struct holder *holder)
+{
+    struct session *session = CONTAINER_OF(holder, struct session, holder);
+    uint64_t now = uv_now(&session->worker->loop);
+    take_sample(session);
+    if (pop3_server_state(session->engine) != POP3_TRANSACTION ||
+        now - session->silent_since < session->worker->configuration.take_over_idle_ms) {
+        return false;
+    }
+    session_end(session, POP3_END_TAKEN_OVER, "taken-over");
+    return true;
+}
+
+/* Has a reply moved since it was looked at? Acknowledgements count. */
+static bool reply_moves(struct session *session)
+{
+    struct tcp_progress progress;
+    if (!stream_progress(&session->stream, &progress)) {
+        return false;
+    }
+    bool moves = progress.acknowledged != session->sample.acknowledged;
+    session->sample = progress;
+    session->sampled = true;
+    return moves;
+}
+
+static void check_deadlines(struct session *session)
+{
+    const struct configuration *configuration = &session->worker->configuration;
+    uint64_t now = uv_now(&session->worker->loop);
+    if (session->lingering) {
+        disconnect(session);
+        return;
+    }
+    if (session->stream.writing && now >= session->wrote + configuration->write_timeout_ms) {
+        if (!reply_moves(session)) {
+            session_end(session, POP3_END_PEER_GONE, "write-timeout");
+            return;
+        }
+        session->wrote = now;
+    }
+    if (!session_is_logged_in(session) && now >= session->began + configuration->login_timeout_ms) {
+        session_end(session, POP3_END_TIMEOUT, "login-timeout");
+        return;
+    }
+    if (session_is_logged_in(session)) {
+        if (session->stream.reading && now >= session->active + configuration->idle_timeout_ms) {
+            session_end(session, POP3_END_TIMEOUT, "idle-timeout");
+            return;
+        }
+        if (!session->sampled && now >= session->active + configuration->take_over_idle_ms / 2) {
+            take_sample(session);
+        }
+    }
+    if (session->wait_until <= now) {
+        if (session->wait == WAIT_AUTH) {
+            struct auth_result late = {.kind = ERROR_TEMPORARY};
+            auth_client_forget(&session->worker->auth, &session->call);
+            session->call.done(&session->call, &late);
+        } else if (session->wait == WAIT_DELAY) {
+            login_delay_is_over(session);
+        } else if (session->wait == WAIT_HOLDER) {
+            login_try_again(session);
+        }
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct session *session = timer->data;
+    session->armed = 0;
+    check_deadlines(session);
+    arm(session);
+}
+
+static void on_data(struct stream *stream, struct bytes octets)
+{
+    struct session *session = CONTAINER_OF(stream, struct session, stream);
+    if (session->lingering) {
+        return;
+    }
+    bool secret = !session_is_logged_in(session);
+    session->active = uv_now(&session->worker->loop);
+    session->sampled = false;
+    session->input = octets;
+    session_drive(session);
+    if (!session->closing) {
+        keep_input(session);
+    }
+    if (secret) {
+        explicit_bzero((void *)(uintptr_t)octets.data, octets.size);
+    }
+}
+
+static void on_drained(struct stream *stream)
+{
+    struct session *session = CONTAINER_OF(stream, struct session, stream);
+    session->active = session->wrote = uv_now(&session->worker->loop);
+    session->sampled = false;
+    pop3_server_written(session->engine, session->write_size);
+    session_drive(session);
+}
+
+static void on_ended(struct stream *stream)
+{
+    struct session *session = CONTAINER_OF(stream, struct session, stream);
+    if (session->lingering) {
+        disconnect(session);
+    } else {
+        session_end(session, POP3_END_PEER_GONE, "peer-gone");
+    }
+}
+
+static const struct stream_events events = {
+    .data = on_data, .drained = on_drained, .ended = on_ended, .closed = on_stream_closed};
+
+void session_end(struct session *session, enum pop3_end_reason reason, const char *why)
+{
+    if (session->closing || session->lingering) {
+        return;
+    }
+    if (session->end == NULL) {
+        session->end = why;
+    }
+    if (pop3_server_state(session->engine) != POP3_UPDATE) {
+        login_abandon(session);
+        if (session->store_busy) {
+            session->abandoned = true;
+        }
+        session->wait = WAIT_NOTHING;
+    }
+    pop3_server_end(session->engine, reason);
+    if (session->stream.writing && reason == POP3_END_PEER_GONE) {
+        transfer_release(session);
+        disconnect(session); /* nothing can be written: no use in waiting for it */
+        return;
+    }
+    session_drive(session);
+}
+
+static void on_store_done(struct maildrop_operation *operation)
+{
+    struct session *session = CONTAINER_OF(operation, struct session, operation);
+    session->store_busy = false;
+    if (session->abandoned) {
+        session->abandoned = false;
+        free_if_over(session);
+        return;
+    }
+    session->wait = WAIT_NOTHING;
+    session->operation_done(session);
+    session_drive(session);
+    free_if_over(session);
+}
+
+void session_wait_for_store(struct session *session, enum maildrop_progress progress,
+                            void (*done)(struct session *session))
+{
+    if (progress == MAILDROP_DONE) {
+        done(session);
+        return;
+    }
+    session->store_busy = true;
+    session->operation_done = done;
+    if (session->wait == WAIT_NOTHING) {
+        session->wait = WAIT_STORE;
+    }
+    pop3_server_flush(session->engine);
+}
+
+/* What is not welcome is told so by the engine, and closed. */
+static bool is_welcome(struct session *session)
+{
+    struct worker *worker = session->worker;
+    const struct configuration *configuration = &worker->configuration;
+    uint8_t key[LIMITS_KEY_SIZE];
+    address_key(&session->peer, key);
+    if (!limits_connect(worker->limits, worker->process, configuration->connections)) {
+        session->end = "connections-limit";
+        return false;
+    }
+    if (!limits_take(worker->limits, LIMIT_ADDRESS, key, worker->process,
+                     configuration->connections_per_address)) {
+        limits_disconnect(worker->limits, worker->process);
+        session->end = "connections-per-address-limit";
+        return false;
+    }
+    session->counted = true;
+    return true;
+}
+
+static bool failed_too_often(struct session *session)
+{
+    uint32_t most = session->worker->configuration.failures_per_address;
+    uint8_t key[LIMITS_KEY_SIZE];
+    address_key(&session->peer, key);
+    return most != 0 &&
+           limits_failures(session->worker->limits, key, uv_hrtime() / 1000000) >= most;
+}
+
+static void start(struct session *session)
+{
+    struct worker *worker = session->worker;
+    const struct configuration *configuration = &worker->configuration;
+    bool loopback = address_is_loopback(&session->peer);
+    session->connection.user_allowed =
+        configuration->plaintext_login == PLAINTEXT_LOGIN_ALWAYS ||
+        (configuration->plaintext_login == PLAINTEXT_LOGIN_LOOPBACK && loopback);
+    session->engine =
+        pop3_server_init(session->engine_memory, &worker->options, &session->connection);
+    session->holder.give_up = give_up;
+    session->operation.done = on_store_done;
+    if (failed_too_often(session)) {
+        session->end = "failures-per-address-limit";
+        disconnect(session);
+    } else if (!is_welcome(session)) {
+        session_end(session, POP3_END_SHUTDOWN, NULL);
+    } else {
+        session_drive(session);
+    }
+}
+
+void session_accept(struct worker *worker, uv_stream_t *listener)
+{
+    struct session *session = calloc(1, sizeof *session + pop3_server_size());
+    if (session == NULL) {
+        log_write(LOG_LEVEL_ERROR, "no memory for another session");
+        abort(); /* the connection could neither be answered nor left: begin anew */
+    }
+    session->worker = worker;
+    session->began = session->active = session->wrote = uv_now(&worker->loop);
+    session->handles = 2;
+    (void)uv_timer_init(&worker->loop, &session->timer);
+    session->timer.data = session;
+    worker_add(worker, session);
+    struct bytes buffer = {.data = worker->read_buffer, .size = sizeof worker->read_buffer};
+    if (stream_accept(&session->stream, listener, &events, buffer) < 0 ||
+        !stream_peer(&session->stream, &session->peer)) {
+        /* gone before it was accepted */
+        session->closing = true;
+        if (!uv_is_closing((uv_handle_t *)&session->stream.tcp)) {
+            stream_close(&session->stream);
+        }
+        uv_close((uv_handle_t *)&session->timer, on_timer_closed);
+        return;
+    }
+    (void)address_format(&session->peer, session->address);
+    start(session);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_SERVER_SESSION_H
+#define RESTANTE_SERVER_SESSION_H
+
+#include <uv.h>
+
+#include "net/address.h"
+#include "net/stream.h"
+#include "server/worker.h"
+
+/* One connection: the engine of libpop3 between a stream and a maildrop. This file's three parts:
+ * session.c drives the engine and keeps the time, login.c answers AUTHENTICATE and OPEN, transfer.c what
+ * concerns messages. */
+
+enum session_wait {
+    WAIT_NOTHING,
+    WAIT_AUTH,   /* auth decides */
+    WAIT_DELAY,  /* the answer to a failed login is held back */
+    WAIT_OPEN,   /* the store opens the maildrop */
+    WAIT_HOLDER, /* another session has the maildrop */
+    WAIT_STORE   /* rows, octets or a commit */
+};
+
+struct session {
+    struct stream stream; /* first: a stream's address is its session's */
+    uv_timer_t timer;
+    struct worker *worker;
+    struct session *previous, *next; /* all of the worker */
+    struct session *rested_next;
+    bool rested;
+    bool closing;
+    bool lingering;  /* our end is shut, the peer's octets are thrown away */
+    bool counted;    /* in the limits, by address */
+    bool store_busy; /* an operation is under way */
+    bool abandoned;  /* its result is of no use */
+    bool sampled;
+    uint8_t handles; /* that are not closed yet */
+    enum session_wait wait;
+    uint32_t bad_logins;
+
+    struct pop3_server *engine;
+    struct pop3_server_connection connection;
+    struct bytes input; /* what the engine has not taken yet */
+    uint8_t *held;      /* memory of `input`, if it outlived its event */
+    size_t write_size;  /* of the WRITE that the stream has not taken whole */
+
+    /* Times of the loop, milliseconds. */
+    uint64_t began, active, wrote, wait_until;
+    struct tcp_progress sample; /* of the connection when it had been silent for a while */
+    uint64_t silent_since;      /* as of that sample */
+    uint64_t armed;             /* when the timer fires; 0: it does not */
+
+    struct sockaddr_storage peer;
+    char address[ADDRESS_TEXT_SIZE];
+    const char *end; /* why it ended; NULL while it lasts */
+
+    /* Login. */
+    struct auth_call call;
+    struct waiter waiter;
+    struct secret *secret;
+    char *asked_name; /* as the peer gave it */
+    uint64_t asked_at, in_use_until;
+    enum error_kind refusal;
+    char *user; /* canonical; NULL before login */
+    char *path; /* of the maildrop, if the account says so */
+
+    /* Maildrop. */
+    struct holder holder;
+    bool holding;
+    struct maildrop *maildrop;
+    uint32_t message_count;
+    uint64_t message_octets;
+    uint32_t removed;
+    struct maildrop_operation operation;
+    void (*operation_done)(struct session *session);
+    struct maildrop_page *page;
+    uint32_t row_count; /* that were asked for */
+    bool checked;       /* this deletion's message can be served */
+    struct loan output;
+    void *marks, *sasl;
+    struct loan chunk; /* octets of the open message, chunk_used .. chunk_size are to be sent */
+    size_t chunk_size, chunk_used;
+    uint64_t chunk_offset; /* of the next read */
+    bool chunk_last;
+    uint32_t open_message;
+
+    max_align_t engine_memory[];
+};
+
+/* Takes a connection that waits at `listener`. */
+void session_accept(struct worker *worker, uv_stream_t *listener);
+
+/* Ends it as the engine does: SHUTDOWN when the worker is drained, TAKEN_OVER when another login needs the
+ * maildrop. Sessions in UPDATE finish first. */
+void session_end(struct session *session, enum pop3_end_reason reason, const char *why);
+
+bool session_is_logged_in(const struct session *session);
+
+/* For the parts: */
+
+/* Does what the engine says until it has to wait, or others have to have their turn. */
+void session_drive(struct session *session);
+
+/* The store answered `progress` to an operation: calls `done` now, or when it is there. */
+void session_wait_for_store(struct session *session, enum maildrop_progress progress,
+                            void (*done)(struct session *session));
+
+enum pop3_failure session_failure_of(enum error_kind kind);
+
+/* login.c */
+void login_begin(struct session *session, const struct pop3_server_event *event);
+void login_open(struct session *session);
+void login_delay_is_over(struct session *session);
+void login_try_again(struct session *session);
+void login_abandon(struct session *session);
+void login_forget_user(struct session *session);
+
+/* transfer.c */
+void transfer_rows(struct session *session, const struct pop3_server_event *event);
+void transfer_send(struct session *session, const struct pop3_server_event *event);
+void transfer_message(struct session *session);
+void transfer_stop(struct session *session);
+void transfer_commit(struct session *session, const struct pop3_server_event *event);
+void transfer_release(struct session *session);
+void transfer_free(struct session *session);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* What concerns the messages of an open maildrop: rows, octets, removal. */
+#include <stdlib.h>
+
+#include "server/session.h"
+
+static void log_failure(const struct session *session, const char *what)
+{
+    const struct error *error = &session->operation.error;
+    log_write(error_log_level(error->kind), "%s of user=%s: %s", what, session->user, error->text);
+}
+
+static void on_rows(struct session *session)
+{
+    if (session->operation.error.kind != ERROR_NONE) {
+        log_failure(session, "listing");
+        pop3_server_failed(session->engine, session_failure_of(session->operation.error.kind));
+        return;
+    }
+    pop3_server_rows(session->engine, session->page->rows, session->row_count);
+}
+
+static void look_up(struct session *session, uint32_t first, uint32_t count)
+{
+    if (session->page == NULL) {
+        session->page = malloc(sizeof *session->page);
+    }
+    if (session->page == NULL) {
+        pop3_server_failed(session->engine, POP3_FAILURE_TEMPORARY);
+        return;
+    }
+    session->row_count = count;
+    session_wait_for_store(
+        session,
+        maildrop_rows(session->maildrop, first - 1, count, session->page, &session->operation),
+        on_rows);
+}
+
+static void on_checked(struct session *session)
+{
+    enum error_kind kind = session->operation.error.kind;
+    if (kind == ERROR_NONE) {
+        session->checked = true; /* the event comes again, for the row */
+        return;
+    }
+    log_failure(session, "deletion");
+    pop3_server_failed(session->engine, session_failure_of(kind));
+}
+
+void transfer_rows(struct session *session, const struct pop3_server_event *event)
+{
+    uint32_t first = event->u.rows.first;
+    if (event->u.rows.deletion && !session->checked) {
+        session_wait_for_store(
+            session, maildrop_check(session->maildrop, first - 1, &session->operation), on_checked);
+        return;
+    }
+    session->checked = false;
+    look_up(session, first, event->u.rows.count);
+}
+
+static void take_chunk(struct session *session)
+{
+    session->chunk_size = session->operation.result.read.size;
+    session->chunk_used = 0;
+    session->chunk_offset += session->chunk_size;
+    session->chunk_last = session->operation.result.read.end;
+}
+
+static void close_message(struct session *session)
+{
+    maildrop_read_close(session->maildrop);
+    buffers_return(&session->worker->buffers, &session->chunk);
+}
+
+static void on_message_opened(struct session *session)
+{
+    const struct error *error = &session->operation.error;
+    if (error->kind != ERROR_NONE) {
+        log_failure(session, "message");
+        close_message(session);
+        pop3_server_failed(session->engine, session_failure_of(error->kind));
+        return;
+    }
+    take_chunk(session);
+    pop3_server_message_opened(session->engine, session->operation.result.read.header_has_8bit);
+}
+
+void transfer_send(struct session *session, const struct pop3_server_event *event)
+{
+    session->chunk = buffers_lend(&session->worker->buffers);
+    if (session->chunk.memory == NULL) {
+        pop3_server_failed(session->engine, POP3_FAILURE_TEMPORARY);
+        return;
+    }
+    session->open_message = event->u.send.number - 1;
+    session->chunk_offset = 0;
+    session_wait_for_store(session,
+                           maildrop_read(session->maildrop, session->open_message, 0,
+                                         event->u.send.header_facts != 0, session->chunk.memory,
+                                         session->chunk.size, &session->operation),
+                           on_message_opened);
+}
+
+static void on_chunk(struct session *session)
+{
+    const struct error *error = &session->operation.error;
+    if (error->kind != ERROR_NONE) {
+        log_failure(session, "message");
+        close_message(session);
+        pop3_server_failed(session->engine, session_failure_of(error->kind));
+        return;
+    }
+    take_chunk(session);
+}
+
+void transfer_message(struct session *session)
+{
+    if (session->chunk_used < session->chunk_size) {
+        session->chunk_used +=
+            pop3_server_message(session->engine, session->chunk.memory + session->chunk_used,
+                                session->chunk_size - session->chunk_used);
+    } else if (session->chunk_last) {
+        close_message(session);
+        pop3_server_message_end(session->engine);
+    } else {
+        session_wait_for_store(session,
+                               maildrop_read(session->maildrop, session->open_message,
+                                             session->chunk_offset, false, session->chunk.memory,
+                                             session->chunk.size, &session->operation),
+                               on_chunk);
+    }
+}
+
+void transfer_stop(struct session *session)
+{
+    close_message(session);
+    pop3_server_stopped(session->engine);
+}
+
+static void let_go(struct session *session)
+{
+    if (session->holding) {
+        holders_remove(&session->worker->holders, &session->holder);
+        session->holding = false;
+    }
+    session->maildrop = NULL;
+}
+
+static void on_committed(struct session *session)
+{
+    const struct error *error = &session->operation.error;
+    uint32_t not_removed = session->operation.result.committed.not_removed;
+    session->removed = session->operation.result.committed.removed;
+    if (error->kind != ERROR_NONE || not_removed > 0) {
+        log_write(LOG_LEVEL_WARNING, "maildrop of user=%s: %u messages not removed%s%s",
+                  session->user, not_removed, error->kind != ERROR_NONE ? ": " : "",
+                  error->kind != ERROR_NONE ? error->text : "");
+    }
+    pop3_server_committed(session->engine, not_removed);
+}
+
+void transfer_commit(struct session *session, const struct pop3_server_event *event)
+{
+    struct maildrop *maildrop = session->maildrop;
+    let_go(session);
+    session_wait_for_store(session,
+                           maildrop_commit(maildrop, event->u.commit.marks, &session->operation),
+                           on_committed);
+}
+
+void transfer_release(struct session *session)
+{
+    struct maildrop *maildrop = session->maildrop;
+    if (maildrop != NULL) {
+        if (!session->store_busy) { /* else a thread may be writing into it */
+            buffers_return(&session->worker->buffers, &session->chunk);
+        }
+        let_go(session);
+        maildrop_release(maildrop);
+    }
+}
+
+void transfer_free(struct session *session)
+{
+    buffers_return(&session->worker->buffers, &session->chunk);
+    buffers_return(&session->worker->buffers, &session->output);
+    free(session->marks);
+    free(session->sasl);
+    free(session->page);
+}
