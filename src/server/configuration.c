@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -216,39 +217,47 @@ static const struct setting settings[] = {
 #undef SETTING
 };
 
-enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
-
 struct parser {
     const char *name;
     struct bytes rest;
     unsigned line; /* of what the reader gave last */
-    unsigned seen[SETTING_COUNT];
     struct configuration *out;
     struct configuration_notes *notes;
 };
 
-static void note(struct parser *parser, bool mistake, unsigned line, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+static void note_text(struct configuration_notes *notes, const char *place, const char *format,
+                      va_list arguments) PRINTF_LIKE(3, 0);
 
-static void note(struct parser *parser, bool mistake, unsigned line, const char *format, ...)
+static void note_text(struct configuration_notes *notes, const char *place, const char *format,
+                      va_list arguments)
 {
-    struct configuration_notes *notes = parser->notes;
-    *(mistake ? &notes->mistakes : &notes->warnings) += 1;
     size_t room = sizeof notes->text - notes->size;
     char *at = notes->text + notes->size;
-    int used = line == 0 ? snprintf(at, room, "%s: ", parser->name)
-                         : snprintf(at, room, "%s:%u: ", parser->name, line);
-    if (used > 0 && (size_t)used < room) {
-        va_list arguments;
-        va_start(arguments, format);
-        int more = vsnprintf(at + used, room - (size_t)used, format, arguments);
-        va_end(arguments);
-        if (more > 0 && (size_t)(used + more) + 1 < room) {
-            at[used + more] = '\n';
-            notes->size += (size_t)(used + more) + 1;
+    int head = snprintf(at, room, "%s", place);
+    if (head >= 0 && (size_t)head < room) {
+        int rest = vsnprintf(at + head, room - (size_t)head, format, arguments);
+        if (rest >= 0 && (size_t)(head + rest) + 1 < room) {
+            at[head + rest] = '\n';
+            notes->size += (size_t)(head + rest) + 1;
         }
     }
-    notes->text[notes->size] = '\0';
+    notes->text[notes->size] = '\0'; /* what does not fit is not there at all */
+}
+
+void configuration_note(struct configuration_notes *notes, bool mistake, const char *file,
+                        unsigned line, const char *format, ...)
+{
+    char place[PATH_MAX + 16];
+    if (line == 0) {
+        (void)snprintf(place, sizeof place, "%s: ", file);
+    } else {
+        (void)snprintf(place, sizeof place, "%s:%u: ", file, line);
+    }
+    *(mistake ? &notes->mistakes : &notes->warnings) += 1;
+    va_list arguments;
+    va_start(arguments, format);
+    note_text(notes, place, format, arguments);
+    va_end(arguments);
 }
 
 /* As fgets, for inih: a line that it would misread is noted and given as an empty one. */
@@ -267,14 +276,16 @@ static char *read_line(char *out, int capacity, void *stream)
         blank = blank && strchr(" \t\r", line.data[i]) != NULL && line.data[i] != '\0';
     }
     if (line.size + 3 > (size_t)capacity) {
-        note(parser, true, parser->line, "the line is too long; write at most %d octets",
-             capacity - 3);
+        configuration_note(parser->notes, true, parser->name, parser->line,
+                           "the line is too long; write at most %d octets", capacity - 3);
         line.size = 0;
     } else if (bytes_find(line, '\0') < line.size) {
-        note(parser, true, parser->line, "the line contains a NUL octet; write plain text");
+        configuration_note(parser->notes, true, parser->name, parser->line,
+                           "the line contains a NUL octet; write plain text");
         line.size = 0;
     } else if (!blank && (line.data[0] == ' ' || line.data[0] == '\t')) {
-        note(parser, true, parser->line, "the line is indented; begin it in the first column");
+        configuration_note(parser->notes, true, parser->name, parser->line,
+                           "the line is indented; begin it in the first column");
         line.size = 0;
     }
     memcpy(out, line.data, line.size);
@@ -285,7 +296,7 @@ static char *read_line(char *out, int capacity, void *stream)
 
 static bool section_exists(const char *section)
 {
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
+    for (size_t i = 0; i < CONFIGURATION_SETTINGS; i++) {
         if (strcmp(settings[i].section, section) == 0) {
             return true;
         }
@@ -296,7 +307,7 @@ static bool section_exists(const char *section)
 /* The setting of that key in another section, for a hint; NULL if there is none. */
 static const struct setting *find_elsewhere(const char *key)
 {
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
+    for (size_t i = 0; i < CONFIGURATION_SETTINGS; i++) {
         if (strcmp(settings[i].key, key) == 0) {
             return &settings[i];
         }
@@ -308,16 +319,19 @@ static void note_unknown(struct parser *parser, const char *section, const char 
 {
     const struct setting *elsewhere = find_elsewhere(key);
     if (elsewhere != NULL) {
-        note(parser, true, parser->line, "[%s] has no setting %s; write it in section [%s]",
-             section, key, elsewhere->section);
+        configuration_note(parser->notes, true, parser->name, parser->line,
+                           "[%s] has no setting %s; write it in section [%s]", section, key,
+                           elsewhere->section);
     } else if (!section_exists(section)) {
-        note(parser, true, parser->line,
-             "there is no section [%s]; the sections are [server], [pop3], [limits], [maildrop], "
-             "[accounts] and [log]",
-             section);
+        configuration_note(
+            parser->notes, true, parser->name, parser->line,
+            "there is no section [%s]; the sections are [server], [pop3], [limits], [maildrop], "
+            "[accounts] and [log]",
+            section);
     } else {
-        note(parser, true, parser->line,
-             "[%s] has no setting %s; restante.conf(5) lists the settings", section, key);
+        configuration_note(parser->notes, true, parser->name, parser->line,
+                           "[%s] has no setting %s; restante.conf(5) lists the settings", section,
+                           key);
     }
 }
 
@@ -325,21 +339,24 @@ static int take_setting(void *user, const char *section, const char *key, const 
 {
     struct parser *parser = user;
     size_t i = 0;
-    while (i < SETTING_COUNT &&
+    while (i < CONFIGURATION_SETTINGS &&
            (strcmp(settings[i].section, section) != 0 || strcmp(settings[i].key, key) != 0)) {
         i++;
     }
-    if (i == SETTING_COUNT) {
+    if (i == CONFIGURATION_SETTINGS) {
         note_unknown(parser, section, key);
-    } else if (parser->seen[i] != 0) {
-        note(parser, true, parser->line, "%s was set in line %u already; remove one of the two",
-             key, parser->seen[i]);
+    } else if (parser->out->lines[i] != 0) {
+        configuration_note(parser->notes, true, parser->name, parser->line,
+                           "%s was set in line %u already; remove one of the two", key,
+                           parser->out->lines[i]);
     } else {
-        parser->seen[i] = parser->line;
+        parser->out->lines[i] = parser->line;
         if (settings[i].kind->parse(value, (char *)parser->out + settings[i].offset) < 0) {
             char escaped[CONFIGURATION_VALUE_SIZE];
-            note(parser, true, parser->line, "%s = %s: not a value for it; write %s", key,
-                 bytes_escape(bytes_of(value), escaped, sizeof escaped), settings[i].kind->remedy);
+            configuration_note(parser->notes, true, parser->name, parser->line,
+                               "%s = %s: not a value for it; write %s", key,
+                               bytes_escape(bytes_of(value), escaped, sizeof escaped),
+                               settings[i].kind->remedy);
         }
     }
     return 1;
@@ -347,14 +364,15 @@ static int take_setting(void *user, const char *section, const char *key, const 
 
 static void take_defaults(struct parser *parser)
 {
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
+    for (size_t i = 0; i < CONFIGURATION_SETTINGS; i++) {
         const struct setting *setting = &settings[i];
-        if (parser->seen[i] != 0) {
+        if (parser->out->lines[i] != 0) {
             continue;
         }
         if (setting->fallback == NULL) {
-            note(parser, true, 0, "%s is missing in section [%s]; write %s", setting->key,
-                 setting->section, setting->kind->remedy);
+            configuration_note(parser->notes, true, parser->name, 0,
+                               "%s is missing in section [%s]; write %s", setting->key,
+                               setting->section, setting->kind->remedy);
         } else if (setting->kind->parse(setting->fallback, (char *)parser->out + setting->offset) <
                    0) {
             abort(); /* the table is wrong: a bug, and every test finds it */
@@ -362,28 +380,18 @@ static void take_defaults(struct parser *parser)
     }
 }
 
-static unsigned line_of(const struct parser *parser, const void *field)
-{
-    size_t offset = (size_t)((const char *)field - (const char *)parser->out);
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
-        if (settings[i].offset == offset) {
-            return parser->seen[i];
-        }
-    }
-    return 0;
-}
-
 static void check_meaning(struct parser *parser)
 {
     const struct configuration *out = parser->out;
     if (out->idle_timeout_ms < 600000) {
-        note(parser, false, line_of(parser, &out->idle_timeout_ms),
-             "idle-timeout is less than the 10 minutes that RFC 1939 section 3 asks for; a client "
-             "that is slow loses its session; write 10m or more");
+        configuration_note(
+            parser->notes, false, parser->name, configuration_line(out, "idle-timeout"),
+            "idle-timeout is less than the 10 minutes that RFC 1939 section 3 asks for; a client "
+            "that is slow loses its session; write 10m or more");
     }
     if (out->failures_per_address == 0 && out->failure_delay_ms == 0) {
-        note(
-            parser, false, line_of(parser, &out->failure_delay_ms),
+        configuration_note(
+            parser->notes, false, parser->name, configuration_line(out, "failure-delay"),
             "nothing slows down guessing of passwords; give failure-delay or failures-per-address");
     }
 }
@@ -396,8 +404,8 @@ int configuration_parse(const char *name, struct bytes text, struct configuratio
     *notes = (struct configuration_notes){0};
     int line = ini_parse_stream(read_line, &parser, take_setting, &parser);
     if (line > 0) {
-        note(&parser, true, (unsigned)line,
-             "neither a section nor a setting; write [section] or key = value");
+        configuration_note(parser.notes, true, parser.name, (unsigned)line,
+                           "neither a section nor a setting; write [section] or key = value");
     }
     take_defaults(&parser);
     if (notes->mistakes == 0) {
@@ -411,7 +419,7 @@ int configuration_read(const char *path, struct bytes *text_out, struct error *e
     enum { MOST = 1 << 20 };
     AUTO_CLOSE int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (file < 0) {
-        return error_set(error, ERROR_CONFIGURATION, errno, "%s: cannot be opened", path);
+        return error_set(error, ERROR_CONFIGURATION, errno, "the configuration cannot be opened");
     }
     uint8_t *data = malloc(MOST);
     if (data == NULL) {
@@ -423,7 +431,8 @@ int configuration_read(const char *path, struct bytes *text_out, struct error *e
         if (got < 0) {
             int number = errno;
             free(data);
-            return error_set(error, ERROR_CONFIGURATION, number, "%s: cannot be read", path);
+            return error_set(error, ERROR_CONFIGURATION, number,
+                             "the configuration cannot be read");
         }
         if (got == 0) {
             *text_out = (struct bytes){.data = data, .size = size};
@@ -432,14 +441,15 @@ int configuration_read(const char *path, struct bytes *text_out, struct error *e
         size += (size_t)got;
     }
     free(data);
-    return error_set(error, ERROR_CONFIGURATION, 0, "%s: over 1 MiB is no configuration", path);
+    return error_set(error, ERROR_CONFIGURATION, 0, "over 1 MiB is no configuration");
 }
 
 int configuration_load(const char *path, struct configuration *out, struct error *error)
 {
     struct bytes text;
-    if (configuration_read(path, &text, error) < 0) {
-        return -1;
+    struct error reading;
+    if (configuration_read(path, &text, &reading) < 0) {
+        return error_set(error, reading.kind, 0, "%s: %s", path, reading.text);
     }
     struct configuration_notes notes;
     int result = configuration_parse(path, text, out, &notes);
@@ -458,5 +468,15 @@ const char *configuration_setting(size_t index)
 #include "server/settings.def"
 #undef SETTING
     };
-    return index < SETTING_COUNT ? names[index] : NULL;
+    return index < CONFIGURATION_SETTINGS ? names[index] : NULL;
+}
+
+unsigned configuration_line(const struct configuration *configuration, const char *key)
+{
+    for (size_t i = 0; i < CONFIGURATION_SETTINGS; i++) {
+        if (strcmp(settings[i].key, key) == 0) {
+            return configuration->lines[i];
+        }
+    }
+    return 0;
 }

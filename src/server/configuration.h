@@ -10,7 +10,11 @@
 enum {
     CONFIGURATION_VALUE_SIZE = 200, /* inih, as Debian builds it, takes lines up to this */
     CONFIGURATION_MOST_LISTEN = 16,
-    CONFIGURATION_MOST_WORKERS = 64
+    CONFIGURATION_MOST_WORKERS = 64,
+#define SETTING(section, key, field, kind, fallback) +1
+    CONFIGURATION_SETTINGS = 0
+#include "server/settings.def"
+#undef SETTING
 };
 
 enum plaintext_login { PLAINTEXT_LOGIN_NEVER, PLAINTEXT_LOGIN_LOOPBACK, PLAINTEXT_LOGIN_ALWAYS };
@@ -51,15 +55,20 @@ struct configuration {
     char accounts_file[CONFIGURATION_VALUE_SIZE];
     char log_target[CONFIGURATION_VALUE_SIZE]; /* "stderr" or a path */
     enum log_level log_level;
+    uint32_t lines[CONFIGURATION_SETTINGS]; /* where each setting stands; 0: nowhere */
 };
 
 /* What is to be said of a configuration: lines of `FILE:LINE: what is wrong; what would be right`. */
 struct configuration_notes {
-    char text[8192]; /* lines that end in LF; a mistake's begins with "error: ", else "warning: " */
+    char text[8192];
     size_t size;
     uint32_t mistakes;
     uint32_t warnings;
 };
+
+/* Adds a line. `line` 0: the mistake is in none. */
+void configuration_note(struct configuration_notes *notes, bool mistake, const char *file,
+                        unsigned line, const char *format, ...) PRINTF_LIKE(5, 6);
 
 /* Parses `text`, the content of file `name`, which is only used in messages. All mistakes are noted, not
  * only the first. 0, or -1 if there was one; then *out is not to be used. */
@@ -71,6 +80,9 @@ int configuration_read(const char *path, struct bytes *text_out, struct error *e
 
 /* Both, for commands: `error` gets the first mistake. */
 int configuration_load(const char *path, struct configuration *out, struct error *error) MUST_CHECK;
+
+/* The line in which a setting stands; 0 if it does not. */
+unsigned configuration_line(const struct configuration *configuration, const char *key);
 
 /* Every setting as "section.key", for the test that compares them with the documentation: row `index`, or
  * NULL after the last. */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/readiness.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "net/address.h"
+
+void readiness_notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (path == NULL || (path[0] != '/' && path[0] != '@') ||
+        strlen(path) >= sizeof address.sun_path) {
+        return;
+    }
+    memcpy(address.sun_path, path, strlen(path));
+    if (path[0] == '@') {
+        address.sun_path[0] = '\0'; /* a name in the abstract space */
+    }
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    AUTO_CLOSE int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor >= 0 && sendto(descriptor, state, strlen(state), MSG_NOSIGNAL,
+                                  (const struct sockaddr *)&address, size) < 0) {
+        log_write(LOG_LEVEL_WARNING, "systemd cannot be told %s: %s", state, strerror(errno));
+    }
+}
+
+void readiness_tell(int ready_fd, const struct sockets *sockets)
+{
+    char lines[CONFIGURATION_MOST_LISTEN * (ADDRESS_TEXT_SIZE + 8)];
+    size_t used = 0;
+    for (uint32_t i = 0; i < sockets->count; i++) {
+        char address[ADDRESS_TEXT_SIZE];
+        used += (size_t)snprintf(lines + used, sizeof lines - used, "pop3 %s\n",
+                                 address_format(&sockets->groups[i].bound, address));
+        log_write(LOG_LEVEL_INFO, "listening on %s", address);
+    }
+    used += (size_t)snprintf(lines + used, sizeof lines - used, "ready\n");
+    if (ready_fd >= 0) {
+        if (write(ready_fd, lines, used) != (ssize_t)used) {
+            log_write(LOG_LEVEL_WARNING, "descriptor %d does not take the readiness: %s", ready_fd,
+                      strerror(errno));
+        }
+        (void)close(ready_fd);
+    }
+    readiness_notify("READY=1");
+}
