@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmocka_first.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/connection_limits.h"
+
+enum { ALICE = 1, BOB = 2 };
+
+static struct limits *limits;
+
+static const uint8_t *key(uint8_t who)
+{
+    static uint8_t octets[LIMITS_KEY_SIZE];
+    memset(octets, 0, sizeof octets);
+    octets[0] = who;
+    return octets;
+}
+
+static const uint8_t *numbered(uint32_t number)
+{
+    static uint8_t octets[LIMITS_KEY_SIZE];
+    memset(octets, 0, sizeof octets);
+    memcpy(octets, &number, sizeof number);
+    return octets;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    struct error error;
+    int descriptor = limits_create(100, &error);
+    assert_true(descriptor >= 0);
+    assert_int_equal(limits_map(descriptor, &limits, &error), 0);
+    return close(descriptor);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    limits = limits_unmap(limits);
+    return 0;
+}
+
+static void test_counts_by_key_over_processes(void **state)
+{
+    (void)state;
+    assert_true(limits_take(limits, LIMIT_USER, key(ALICE), 0, 2));
+    assert_true(limits_take(limits, LIMIT_USER, key(ALICE), 1, 2));
+    assert_false(limits_take(limits, LIMIT_USER, key(ALICE), 2, 2));
+    assert_true(limits_take(limits, LIMIT_USER, key(BOB), 2, 2));
+    assert_true(limits_take(limits, LIMIT_ADDRESS, key(ALICE), 2, 2)); /* another kind of key */
+    limits_give(limits, LIMIT_USER, key(ALICE), 0);
+    assert_true(limits_take(limits, LIMIT_USER, key(ALICE), 2, 2));
+    assert_false(limits_take(limits, LIMIT_USER, key(ALICE), 0, 2));
+}
+
+static void test_a_gift_of_what_was_not_taken_counts_nothing(void **state)
+{
+    (void)state;
+    limits_give(limits, LIMIT_USER, key(ALICE), 0);
+    assert_true(limits_take(limits, LIMIT_USER, key(ALICE), 1, 1));
+    limits_give(limits, LIMIT_USER, key(ALICE), 0);
+    assert_false(limits_take(limits, LIMIT_USER, key(ALICE), 0, 1));
+}
+
+static void test_connections_in_all(void **state)
+{
+    (void)state;
+    assert_true(limits_connect(limits, 0, 2));
+    assert_true(limits_connect(limits, 1, 2));
+    assert_false(limits_connect(limits, 0, 2));
+    limits_disconnect(limits, 1);
+    assert_true(limits_connect(limits, 0, 2));
+}
+
+static void test_more_keys_than_were_expected(void **state)
+{
+    (void)state;
+    enum { KEYS = 5000 };
+    for (uint32_t i = 0; i < KEYS; i++) {
+        assert_true(limits_take(limits, LIMIT_ADDRESS, numbered(i), i % 3, 1));
+    }
+    for (uint32_t i = 0; i < KEYS; i++) {
+        assert_false(limits_take(limits, LIMIT_ADDRESS, numbered(i), 0, 1));
+    }
+    for (uint32_t i = 0; i < KEYS; i += 2) {
+        limits_give(limits, LIMIT_ADDRESS, numbered(i), i % 3);
+    }
+    for (uint32_t i = 0; i < KEYS; i++) {
+        assert_int_equal(limits_take(limits, LIMIT_ADDRESS, numbered(i), 0, 1), i % 2 == 0);
+    }
+}
+
+static void test_what_a_dead_process_held_is_forgotten(void **state)
+{
+    (void)state;
+    assert_true(limits_take(limits, LIMIT_USER, key(ALICE), 0, 3));
+    assert_true(limits_take(limits, LIMIT_USER, key(ALICE), 1, 3));
+    assert_true(limits_take(limits, LIMIT_USER, key(ALICE), 1, 3));
+    assert_true(limits_connect(limits, 1, 1));
+    limits_clear(limits, 1);
+    assert_true(limits_connect(limits, 0, 1));
+    assert_true(limits_take(limits, LIMIT_USER, key(ALICE), 0, 3));
+    assert_true(limits_take(limits, LIMIT_USER, key(ALICE), 0, 3));
+    assert_false(limits_take(limits, LIMIT_USER, key(ALICE), 0, 3));
+}
+
+static void churn(uint32_t process)
+{
+    for (uint32_t i = 0;; i++) {
+        if (limits_take(limits, LIMIT_ADDRESS, numbered(i % 64), process, 1000)) {
+            limits_give(limits, LIMIT_ADDRESS, numbered(i % 64), process);
+        }
+    }
+}
+
+/* Killed at any instruction, also inside the mutex. */
+static void test_killed_processes_leave_the_counts_right(void **state)
+{
+    (void)state;
+    assert_true(limits_take(limits, LIMIT_ADDRESS, numbered(7), 0, 1000));
+    for (int round = 0; round < 200; round++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            churn(1);
+        }
+        (void)usleep((useconds_t)(50 + round));
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        limits_clear(limits, 1);
+    }
+    for (uint32_t i = 0; i < 64; i++) {
+        assert_int_equal(limits_take(limits, LIMIT_ADDRESS, numbered(i), 0, 1), i != 7);
+    }
+}
+
+static void test_failures_count_for_a_window(void **state)
+{
+    (void)state;
+    assert_int_equal(limits_failures(limits, key(ALICE), 1000), 0);
+    limits_fail(limits, key(ALICE), 1000);
+    limits_fail(limits, key(ALICE), 2000);
+    limits_fail(limits, key(BOB), 2000);
+    assert_int_equal(limits_failures(limits, key(ALICE), 3000), 2);
+    assert_int_equal(limits_failures(limits, key(BOB), 3000), 1);
+    assert_int_equal(limits_failures(limits, key(ALICE), 999 + LIMITS_FAILURE_WINDOW_MS), 2);
+    assert_int_equal(limits_failures(limits, key(ALICE), 1000 + LIMITS_FAILURE_WINDOW_MS), 0);
+    limits_fail(limits, key(ALICE), 1000 + LIMITS_FAILURE_WINDOW_MS);
+    assert_int_equal(limits_failures(limits, key(ALICE), 1000 + LIMITS_FAILURE_WINDOW_MS), 1);
+}
+
+static void test_a_flood_of_failures_evicts_the_oldest(void **state)
+{
+    (void)state;
+    limits_fail(limits, key(ALICE), 1);
+    for (uint32_t i = 1000; i < 100000; i++) {
+        limits_fail(limits, numbered(i), i);
+    }
+    assert_int_equal(limits_failures(limits, key(ALICE), 100000), 0);
+    assert_int_equal(limits_failures(limits, numbered(99999), 100000), 1);
+}
+
+static void test_user_keys_differ(void **state)
+{
+    (void)state;
+    uint8_t alice[LIMITS_KEY_SIZE];
+    uint8_t bob[LIMITS_KEY_SIZE];
+    limits_user_key(bytes_of("alice"), alice);
+    limits_user_key(bytes_of("bob"), bob);
+    assert_memory_not_equal(alice, bob, sizeof alice);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_counts_by_key_over_processes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_gift_of_what_was_not_taken_counts_nothing, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_connections_in_all, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_more_keys_than_were_expected, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_a_dead_process_held_is_forgotten, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_killed_processes_leave_the_counts_right, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_failures_count_for_a_window, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_flood_of_failures_evicts_the_oldest, set_up,
+                                        tear_down),
+        cmocka_unit_test(test_user_keys_differ),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
