@@ -9,11 +9,13 @@
 
 static const char *process_name = "restante";
 static enum log_level most_level = LOG_LEVEL_INFO;
+static int process_id;
 
 void log_init(const char *name, enum log_level most)
 {
     process_name = name;
     most_level = most;
+    process_id = (int)getpid(); /* once: it is a system call */
 }
 
 const char *log_level_name(enum log_level level)
@@ -35,7 +37,7 @@ void log_write(enum log_level level, const char *format, ...)
     size_t used = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &parts);
     used += (size_t)snprintf(line + used, sizeof line - used,
                              ".%03ldZ %s %s[%d]: ", now.tv_nsec / 1000000, log_level_name(level),
-                             process_name, (int)getpid());
+                             process_name, process_id);
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(line + used, sizeof line - used - 1, format, arguments);
