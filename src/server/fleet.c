@@ -215,10 +215,10 @@ static void forget_child(struct fleet *fleet, const struct child_process *child)
     fleet->processes--;
 }
 
-/* Auth stays as long as there are workers that may ask it. */
+/* Auth stays as long as a worker may ask it. */
 static void end_auth_if_alone(struct fleet *fleet)
 {
-    if (fleet->processes == 1 && fleet->auth != NULL) {
+    if (fleet->draining && fleet->processes == 1 && fleet->auth != NULL) {
         children_kill(fleet->auth);
     }
 }
