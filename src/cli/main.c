@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/version.h"
 #include "cli/cli.h"
-#include "version.h"
 
 struct subcommand {
     const char *name;

@@ -8,9 +8,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/version.h"
 #include "server/child.h"
 #include "server/session.h"
-#include "version.h"
 
 void worker_add(struct worker *worker, struct session *session)
 {
