@@ -104,8 +104,7 @@ static int deliver(const char *path, const char *user, struct error *error)
     }
     (void)snprintf(request, sizeof request, "lookup %s", user);
     if (control_request(configuration.state_dir, request, answer, sizeof answer, error) < 0 ||
-        take_owner(answer, &owner, error) < 0 ||
-        drop_privileges(configuration.user, error) < 0) {
+        take_owner(answer, &owner, error) < 0 || drop_privileges(configuration.user, error) < 0) {
         return -1;
     }
     return store(&configuration, &owner, error);
@@ -119,9 +118,11 @@ int cli_deliver(int argc, char **argv)
     int option;
     while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
         if (option == 'h') {
-            (void)puts("usage: restante deliver USER -c FILE < MESSAGE\n\n"
-                       "Stores one message in USER's maildrop. Exit status 0: it is durable. 67: there is\n"
-                       "no such user. 75: not now, try again. restante-deliver(1) lists the others.");
+            (void)puts(
+                "usage: restante deliver USER -c FILE < MESSAGE\n\n"
+                "Stores one message in USER's maildrop. Exit status 0: it is durable. 67: there "
+                "is\n"
+                "no such user. 75: not now, try again. restante-deliver(1) lists the others.");
             return EX_OK;
         }
         if (option != 'c') {

@@ -30,10 +30,11 @@ int cli_serve(int argc, char **argv)
             }
             break;
         case 'h':
-            (void)puts("usage: restante serve -c FILE [--ready-fd N]\n\n"
-                       "Serves POP3 as FILE says, in the foreground, until SIGTERM; SIGHUP reads FILE\n"
-                       "again. Descriptor N gets a line for each listener and then \"ready\".\n"
-                       "restante-serve(8) tells more.");
+            (void)puts(
+                "usage: restante serve -c FILE [--ready-fd N]\n\n"
+                "Serves POP3 as FILE says, in the foreground, until SIGTERM; SIGHUP reads FILE\n"
+                "again. Descriptor N gets a line for each listener and then \"ready\".\n"
+                "restante-serve(8) tells more.");
             return EX_OK;
         default:
             return cli_usage("serve", "that option is not known");

@@ -2,9 +2,7 @@
 /* Drives the engine: what it asks for is done at once where it can be, so that a session whose octets are
  * there runs through in one event of the loop, without a copy of its input and with one write for all
  * that it says. What can't be done at once sets `wait`; the session goes on where that is answered.
- *
- * One timer a session, moved as seldom as possible: when it fires, the deadlines are looked at, and it is
- * set to the next one. Activity only notes the time. */
+ * Times are deadlines.c's: here, activity only notes them. */
 #include "server/session.h"
 
 #include <stdio.h>
@@ -90,7 +88,7 @@ static void on_stream_closed(struct stream *stream)
     free_if_over(session);
 }
 
-static void disconnect(struct session *session)
+void session_disconnect(struct session *session)
 {
     if (session->closing) {
         return;
@@ -118,7 +116,7 @@ static void close_gently(struct session *session)
     bool quit = session->end != NULL && strcmp(session->end, "quit") == 0;
     bool gone = session->end != NULL && strcmp(session->end, "peer-gone") == 0;
     if (gone || (quit && session->input.size == 0)) {
-        disconnect(session);
+        session_disconnect(session);
         return;
     }
     session->lingering = true;
@@ -250,53 +248,6 @@ static bool handle(struct session *session, const struct pop3_server_event *even
     return false;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* When the session has to be looked at next. */
-static uint64_t next_deadline(const struct session *session)
-{
-    const struct configuration *configuration = &session->worker->configuration;
-    uint64_t deadline = UINT64_MAX;
-    if (session->lingering) {
-        return session->wait_until;
-    }
-    if (session->wait == WAIT_AUTH || session->wait == WAIT_DELAY || session->wait == WAIT_HOLDER) {
-        deadline = session->wait_until;
-    }
-    if (session->stream.writing) {
-        deadline = earlier(deadline, session->wrote + configuration->write_timeout_ms);
-    }
-    if (!session_is_logged_in(session)) {
-        return earlier(deadline, session->began + configuration->login_timeout_ms);
-    }
-    if (session->stream.reading) {
-        deadline = earlier(deadline, session->active + configuration->idle_timeout_ms);
-    }
-    if (!session->sampled) {
-        deadline = earlier(deadline, session->active + configuration->take_over_idle_ms / 2);
-    }
-    return deadline;
-}
-
-static void on_timer(uv_timer_t *timer);
-
-static void arm(struct session *session)
-{
-    if (session->closing) {
-        return;
-    }
-    uint64_t now = uv_now(&session->worker->loop);
-    uint64_t deadline = next_deadline(session);
-    if (session->armed != 0 && session->armed <= deadline) {
-        return; /* it fires soon enough and is set anew then */
-    }
-    session->armed = deadline;
-    (void)uv_timer_start(&session->timer, on_timer, deadline > now ? deadline - now : 0, 0);
-}
-
 static void keep_input(struct session *session)
 {
     if (session->input.size == 0 || session->held != NULL) {
@@ -338,101 +289,7 @@ void session_drive(struct session *session)
             session->page = NULL;
         }
     }
-    arm(session);
-}
-
-/* Octets that the peer acknowledges are a sign of life, too. */
-static void take_sample(struct session *session)
-{
-    uint64_t now = uv_now(&session->worker->loop);
-    struct tcp_progress progress;
-    if (!stream_progress(&session->stream, &progress)) {
-        return;
-    }
-    if (!session->sampled) {
-        uint64_t acknowledged = now - earlier(now, progress.acknowledged_ms_ago);
-        session->silent_since = acknowledged > session->active ? acknowledged : session->active;
-    } else if (progress.received != session->sample.received ||
-               progress.acknowledged != session->sample.acknowledged) {
-        session->silent_since = now;
-    }
-    session->sample = progress;
-    session->sampled = true;
-}
-
-static bool give_up(struct holder *holder)
-{
-    struct session *session = CONTAINER_OF(holder, struct session, holder);
-    uint64_t now = uv_now(&session->worker->loop);
-    take_sample(session);
-    if (pop3_server_state(session->engine) != POP3_TRANSACTION ||
-        now - session->silent_since < session->worker->configuration.take_over_idle_ms) {
-        return false;
-    }
-    session_end(session, POP3_END_TAKEN_OVER, "taken-over");
-    return true;
-}
-
-/* Has a reply moved since it was looked at? Acknowledgements count. */
-static bool reply_moves(struct session *session)
-{
-    struct tcp_progress progress;
-    if (!stream_progress(&session->stream, &progress)) {
-        return false;
-    }
-    bool moves = progress.acknowledged != session->sample.acknowledged;
-    session->sample = progress;
-    session->sampled = true;
-    return moves;
-}
-
-static void check_deadlines(struct session *session)
-{
-    const struct configuration *configuration = &session->worker->configuration;
-    uint64_t now = uv_now(&session->worker->loop);
-    if (session->lingering) {
-        disconnect(session);
-        return;
-    }
-    if (session->stream.writing && now >= session->wrote + configuration->write_timeout_ms) {
-        if (!reply_moves(session)) {
-            session_end(session, POP3_END_PEER_GONE, "write-timeout");
-            return;
-        }
-        session->wrote = now;
-    }
-    if (!session_is_logged_in(session) && now >= session->began + configuration->login_timeout_ms) {
-        session_end(session, POP3_END_TIMEOUT, "login-timeout");
-        return;
-    }
-    if (session_is_logged_in(session)) {
-        if (session->stream.reading && now >= session->active + configuration->idle_timeout_ms) {
-            session_end(session, POP3_END_TIMEOUT, "idle-timeout");
-            return;
-        }
-        if (!session->sampled && now >= session->active + configuration->take_over_idle_ms / 2) {
-            take_sample(session);
-        }
-    }
-    if (session->wait_until <= now) {
-        if (session->wait == WAIT_AUTH) {
-            struct auth_result late = {.kind = ERROR_TEMPORARY};
-            auth_client_forget(&session->worker->auth, &session->call);
-            session->call.done(&session->call, &late);
-        } else if (session->wait == WAIT_DELAY) {
-            login_delay_is_over(session);
-        } else if (session->wait == WAIT_HOLDER) {
-            login_try_again(session);
-        }
-    }
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    struct session *session = timer->data;
-    session->armed = 0;
-    check_deadlines(session);
-    arm(session);
+    deadlines_arm(session);
 }
 
 static void on_data(struct stream *stream, struct bytes octets)
@@ -467,7 +324,7 @@ static void on_ended(struct stream *stream)
 {
     struct session *session = CONTAINER_OF(stream, struct session, stream);
     if (session->lingering) {
-        disconnect(session);
+        session_disconnect(session);
     } else {
         session_end(session, POP3_END_PEER_GONE, "peer-gone");
     }
@@ -494,7 +351,7 @@ void session_end(struct session *session, enum pop3_end_reason reason, const cha
     pop3_server_end(session->engine, reason);
     if (session->stream.writing && reason == POP3_END_PEER_GONE) {
         transfer_release(session);
-        disconnect(session); /* nothing can be written: no use in waiting for it */
+        session_disconnect(session); /* nothing can be written: no use in waiting for it */
         return;
     }
     session_drive(session);
@@ -570,11 +427,11 @@ static void start(struct session *session)
         (configuration->plaintext_login == PLAINTEXT_LOGIN_LOOPBACK && loopback);
     session->engine =
         pop3_server_init(session->engine_memory, &worker->options, &session->connection);
-    session->holder.give_up = give_up;
+    session->holder.give_up = deadlines_give_up;
     session->operation.done = on_store_done;
     if (failed_too_often(session)) {
         session->end = "failures-per-address-limit";
-        disconnect(session);
+        session_disconnect(session);
     } else if (!is_welcome(session)) {
         session_end(session, POP3_END_SHUTDOWN, NULL);
     } else {

@@ -8,9 +8,9 @@
 #include "net/stream.h"
 #include "server/worker.h"
 
-/* One connection: the engine of libpop3 between a stream and a maildrop. This file's three parts:
- * session.c drives the engine and keeps the time, login.c answers AUTHENTICATE and OPEN, transfer.c what
- * concerns messages. */
+/* One connection: the engine of libpop3 between a stream and a maildrop. Its four parts:
+ * session.c drives the engine, deadlines.c keeps the times, login.c answers AUTHENTICATE and OPEN,
+ * transfer.c what concerns messages. */
 
 enum session_wait {
     WAIT_NOTHING,
@@ -101,11 +101,18 @@ bool session_is_logged_in(const struct session *session);
 /* Does what the engine says until it has to wait, or others have to have their turn. */
 void session_drive(struct session *session);
 
+/* Closes the connection now. */
+void session_disconnect(struct session *session);
+
 /* The store answered `progress` to an operation: calls `done` now, or when it is there. */
 void session_wait_for_store(struct session *session, enum maildrop_progress progress,
                             void (*done)(struct session *session));
 
 enum pop3_failure session_failure_of(enum error_kind kind);
+
+/* deadlines.c */
+void deadlines_arm(struct session *session);
+bool deadlines_give_up(struct holder *holder);
 
 /* login.c */
 void login_begin(struct session *session, const struct pop3_server_event *event);
