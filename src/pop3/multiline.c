@@ -170,10 +170,9 @@ void multiline_end(struct multiline *message, struct buffer *out)
 {
     assert(buffer_room(out) >= MULTILINE_RESERVE_OCTETS);
     if (message->line != LINE_START) {
-        bool was_blank = message->line == LINE_START_CR;
         buffer_append_text(out, "\r\n");
         message->octets += 2;
-        (void)end_line(message, was_blank); /* the message is at its end anyway */
+        (void)end_line(message, false); /* a lone CR before it is no blank line: it went out */
     }
     if (message->top && !message->body && message->lines == 0) {
         buffer_append_text(out, "\r\n"); /* TOP n 0 of a message that has no blank line */

@@ -183,7 +183,7 @@ static uint64_t octets_of(const struct host_message *message)
 {
     struct pop3_octet_count count = {0};
     pop3_octet_count_feed(&count, message->data, message->size);
-    return pop3_octet_count_end(&count);
+    return message->octets != 0 ? message->octets : pop3_octet_count_end(&count);
 }
 
 static void on_open(struct host *host)
@@ -453,4 +453,27 @@ size_t host_expand(const uint8_t *data, size_t size, uint8_t *out, uint64_t *oct
     memcpy(out + made, ".\r\n", 3);
     *octets_out = octets;
     return made + 3;
+}
+
+size_t host_cut(uint8_t *lines, size_t size, uint64_t body_lines)
+{
+    size_t at = 0;
+    bool body = false;
+    while (at < size - 3 && (!body || body_lines != 0)) {
+        bool blank = lines[at] == '\r' && lines[at + 1] == '\n';
+        while (lines[at] != '\r' || lines[at + 1] != '\n') {
+            at++;
+        }
+        at += 2;
+        if (body) {
+            body_lines--;
+        }
+        body = body || blank;
+    }
+    if (!body && body_lines == 0) {
+        memcpy(lines + at, "\r\n", 2);
+        at += 2;
+    }
+    memcpy(lines + at, ".\r\n", 3);
+    return at + 3;
 }

@@ -9,12 +9,13 @@
 
 #include "base/bytes.h"
 
-enum { HOST_MESSAGES_MOST = 64, HOST_EVENTS = POP3_SERVER_CLOSE + 1 };
+enum { HOST_MESSAGES_MOST = 200, HOST_EVENTS = POP3_SERVER_CLOSE + 1 };
 
 struct host_message {
     const uint8_t *data;
     size_t size;
     char unique_id[32];
+    uint64_t octets; /* what its row says, if not 0: for sizes that no test can hold */
     bool removed;
 };
 
@@ -75,8 +76,11 @@ const char *host_sent(struct host *host);
 /* Logs in and forgets what was sent. */
 void host_log_in(struct host *host);
 
-/* The octets that RETR must send for a message, by the plainest code there is: the judge of multiline.c.
- * Returns the size; out is big enough for 3 * size + 16. */
+/* What RETR must send for a message, terminator included, by the plainest code there is: the judge of
+ * multiline.c. `out` has room for 3 * size + 16. */
 size_t host_expand(const uint8_t *data, size_t size, uint8_t *out, uint64_t *octets_out);
+
+/* The same of TOP: cuts what host_expand made. */
+size_t host_cut(uint8_t *lines, size_t size, uint64_t body_lines);
 
 #endif
