@@ -292,7 +292,7 @@ static bool fail(struct host *host, enum pop3_server_event_type type)
     return true;
 }
 
-static void answer(struct host *host, const struct pop3_server_event *event)
+void host_answer(struct host *host, const struct pop3_server_event *event)
 {
     switch (event->type) {
     case POP3_SERVER_WRITE:
@@ -380,7 +380,7 @@ void host_run(struct host *host)
             return;
         }
         if (!fail(host, event.type)) {
-            answer(host, &event);
+            host_answer(host, &event);
         }
     }
 }
@@ -419,6 +419,49 @@ void host_log_in(struct host *host)
     host_feed_text(host, "USER alice\r\nPASS secret\r\n");
     REQUIRE(pop3_server_state(host->session) == POP3_TRANSACTION);
     (void)host_sent(host);
+}
+
+struct host *host_new(unsigned messages)
+{
+    static const char message[] = "Subject: x\n\nbody\n";
+    struct host *host = allocate(sizeof *host);
+    host_init(host);
+    for (unsigned i = 0; i < messages; i++) {
+        host_add_message(host, message, sizeof message - 1);
+    }
+    return host;
+}
+
+struct host *host_new_session(unsigned messages)
+{
+    struct host *host = host_new(messages);
+    host_start(host);
+    host_log_in(host);
+    return host;
+}
+
+void host_delete(struct host *host)
+{
+    host_finish(host);
+    free(host);
+}
+
+void host_run_to(struct host *host, const char *commands, enum pop3_server_event_type type)
+{
+    struct pop3_server_event event;
+    struct bytes rest = bytes_of(commands);
+    for (;;) {
+        rest = bytes_from(rest, pop3_server_feed(host->session, rest.data, rest.size));
+        pop3_server_next(host->session, &event);
+        if (event.type == type) {
+            REQUIRE(rest.size == 0);
+            return;
+        }
+        REQUIRE(event.type != POP3_SERVER_NEED_INPUT || rest.size != 0);
+        if (event.type != POP3_SERVER_NEED_INPUT) {
+            host_answer(host, &event);
+        }
+    }
 }
 
 size_t host_expand(const uint8_t *data, size_t size, uint8_t *out, uint64_t *octets_out)

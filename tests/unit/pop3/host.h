@@ -70,6 +70,17 @@ void host_feed_text(struct host *host, const char *text);
 void host_run(struct host *host);
 void host_end(struct host *host, enum pop3_end_reason reason);
 
+/* On the heap: a host with so many messages of 20 octets; and one whose session is logged in. */
+struct host *host_new(unsigned messages);
+struct host *host_new_session(unsigned messages);
+void host_delete(struct host *host);
+
+/* Feeds the commands and runs up to an event of this type, which it leaves unanswered. */
+void host_run_to(struct host *host, const char *commands, enum pop3_server_event_type type);
+
+/* Answers one event that pop3_server_next gave, for tests that stop in between. */
+void host_answer(struct host *host, const struct pop3_server_event *event);
+
 /* What was sent since the last call of it, NUL-terminated. */
 const char *host_sent(struct host *host);
 
