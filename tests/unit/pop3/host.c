@@ -282,7 +282,7 @@ static bool fail(struct host *host, enum pop3_server_event_type type)
     host->questions++;
     enum pop3_failure failure = host->failure;
     if (host->questions == host->fail_event) {
-        failure = POP3_FAILURE_TEMPORARY;
+        failure = failure == POP3_FAILURE_NONE ? POP3_FAILURE_TEMPORARY : failure;
     } else if (host->fail_type != (int)type) {
         return false;
     }
