@@ -150,27 +150,37 @@ bool verifier_cost_equal(const struct verifier_cost *a, const struct verifier_co
            a->work == b->work;
 }
 
+static bool is_argon2id(const char *scheme)
+{
+    return strcasecmp(scheme, "argon2id") == 0;
+}
+
+int verifier_check_scheme(const char *scheme, struct error *error)
+{
+    char escaped[32];
+    if (is_argon2id(scheme) || strcasecmp(scheme, "scram-sha-256") == 0) {
+        return 0;
+    }
+    return error_set(error, ERROR_USAGE, 0,
+                     "new passwords are kept as scram-sha-256 or argon2id, not as %s",
+                     bytes_escape(bytes_of(scheme), escaped, sizeof escaped));
+}
+
 int verifier_make(const char *scheme, const struct secret *secret,
                   char verifier_out[VERIFIER_MADE_OCTETS], struct error *error)
 {
     struct bytes octets = secret_octets(secret);
+    if (verifier_check_scheme(scheme, error) < 0) {
+        return -1;
+    }
     if (octets.size == 0) {
         return error_set(error, ERROR_USAGE, 0, "the password is empty");
     }
     if (bytes_find(octets, 0) < octets.size) {
         return error_set(error, ERROR_USAGE, 0, "the password has a NUL octet in it");
     }
-    int result;
-    if (strcasecmp(scheme, "scram-sha-256") == 0) {
-        result = verifier_scram_make(secret, verifier_out, error);
-    } else if (strcasecmp(scheme, "argon2id") == 0) {
-        result = verifier_argon2_make(secret, verifier_out, error);
-    } else {
-        char escaped[32];
-        return error_set(error, ERROR_USAGE, 0,
-                         "new passwords are kept as scram-sha-256 or argon2id, not as %s",
-                         bytes_escape(bytes_of(scheme), escaped, sizeof escaped));
-    }
+    int result = is_argon2id(scheme) ? verifier_argon2_make(secret, verifier_out, error)
+                                     : verifier_scram_make(secret, verifier_out, error);
     secret_wipe_stack();
     return result;
 }

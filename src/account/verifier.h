@@ -52,8 +52,11 @@ int verifier_check(struct bytes verifier, const struct secret *secret,
 /* The octets that verifier_check will take for it, 0 for one that verifier_examine refuses. */
 uint64_t verifier_memory(struct bytes verifier);
 
-/* Writes a new verifier with a random salt. `scheme` is "scram-sha-256" or "argon2id", in any case.
- * ERROR_USAGE: another scheme, or a secret that is empty or has a NUL; ERROR_TEMPORARY: no memory. */
+/* Is `scheme` one that verifier_make makes: "scram-sha-256" or "argon2id", in any case? ERROR_USAGE: no. */
+int verifier_check_scheme(const char *scheme, struct error *error) MUST_CHECK;
+
+/* Writes a new verifier with a random salt. ERROR_USAGE: a scheme that verifier_check_scheme refuses, or a
+ * secret that is empty or has a NUL; ERROR_TEMPORARY: no memory. */
 int verifier_make(const char *scheme, const struct secret *secret,
                   char verifier_out[VERIFIER_MADE_OCTETS], struct error *error) MUST_CHECK;
 
