@@ -19,6 +19,7 @@ static const struct subcommand subcommands[] = {
     {"check-config", cli_check_config,
      "check-config -c FILE     say what is wrong with a configuration"},
     {"deliver", cli_deliver, "deliver USER -c FILE     store the message on standard input"},
+    {"user", cli_user, "user COMMAND -c FILE     add, passwd, remove, list or check accounts"},
     {"worker", cli_worker, NULL},
     {"auth", cli_auth, NULL},
 };
