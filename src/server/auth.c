@@ -65,6 +65,18 @@ static uint64_t generation(const struct auth *auth)
     return atomic_load(&auth->generations->accounts_file);
 }
 
+static void log_mistakes(const struct accounts *accounts)
+{
+    uint32_t count = 0;
+    for (const char *text; (text = accounts_mistake(accounts, count)) != NULL; count++) {
+        log_write(LOG_LEVEL_WARNING, "%s", text);
+    }
+    if (accounts_facts(accounts).mistakes > count) {
+        log_write(LOG_LEVEL_WARNING, "%u more lines of the accounts file have mistakes",
+                  accounts_facts(accounts).mistakes - count);
+    }
+}
+
 /* Loads the file again if it is not what was loaded. The old accounts stay where the new are wrong. */
 static int refresh(struct auth *auth, struct error *error)
 {
@@ -82,6 +94,7 @@ static int refresh(struct auth *auth, struct error *error)
         atomic_fetch_add(&auth->generations->accounts_file, 1);
         log_write(LOG_LEVEL_INFO, "accounts read again: %u in %s", accounts_facts(loaded).count,
                   auth->configuration.accounts_file);
+        log_mistakes(loaded);
     }
     return 0;
 }
@@ -405,6 +418,7 @@ static int start(struct auth *auth, struct error *error)
         accounts_load(auth->configuration.accounts_file, &auth->accounts, error) < 0) {
         return -1;
     }
+    log_mistakes(auth->accounts);
     /* What workers remembered from an auth process before this one may have changed since. */
     atomic_fetch_add(&auth->generations->accounts_file, 1);
     if (uv_loop_init(&auth->loop) < 0 || uv_timer_init(&auth->loop, &auth->expire) < 0 ||

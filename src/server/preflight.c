@@ -45,6 +45,12 @@ static void check_accounts(const char *path, const struct configuration *configu
         configuration_note(notes, false, path, line,
                            "file = %s: everybody on this machine may read it; chmod o-r it", file);
     }
+    const char *mistake = accounts_mistake(accounts, 0);
+    if (mistake != NULL) {
+        configuration_note(notes, false, path, line,
+                           "file = %s: %u of its lines do not count, the first: %s", file,
+                           facts.mistakes, mistake);
+    }
     if (facts.memory_max > configuration->hash_memory) {
         configuration_note(notes, false, path, configuration_line(configuration, "hash-memory"),
                            "hash-memory is less than the check of line %u of %s needs; write at "
