@@ -139,39 +139,68 @@ int listing_read(struct listing *listing, const struct fs *fs, int folder, uint1
     return result;
 }
 
+struct sort_item {
+    uint64_t key;
+    uint32_t entry;
+};
+
 static int compare(const void *a, const void *b, void *context)
 {
-    const struct listing_entry *first = a;
-    const struct listing_entry *second = b;
+    const struct sort_item *first = a;
+    const struct sort_item *second = b;
     const struct listing *listing = context;
     if (first->key != second->key) {
         return first->key < second->key ? -1 : 1;
     }
-    int order = maildir_name_compare(listing_base(listing, first), listing_base(listing, second));
+    const struct listing_entry *one = &listing->entries[first->entry];
+    const struct listing_entry *other = &listing->entries[second->entry];
+    int order = maildir_name_compare(listing_base(listing, one), listing_base(listing, other));
     if (order == 0) {
-        order = (first->flags & INDEX_ROW_NEW) - (second->flags & INDEX_ROW_NEW);
+        order = (one->flags & INDEX_ROW_NEW) - (other->flags & INDEX_ROW_NEW);
     }
-    return order != 0 ? order : strcmp(listing->names + first->name, listing->names + second->name);
+    return order != 0 ? order : strcmp(listing->names + one->name, listing->names + other->name);
 }
 
-size_t listing_sort(struct listing *listing)
+/* Entries in their order, those with the base name of the one before them left out. */
+static size_t copy_in_order(const struct listing *listing, const struct sort_item *items,
+                            struct listing_entry *sorted)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < listing->count; i++) {
+        const struct listing_entry *entry = &listing->entries[items[i].entry];
+        struct listing_entry *last = kept == 0 ? NULL : &sorted[kept - 1];
+        if (last != NULL && entry->key == last->key &&
+            bytes_equal(listing_base(listing, last), listing_base(listing, entry))) {
+            last->flags |= INDEX_ROW_DOUBLE;
+        } else {
+            sorted[kept++] = *entry;
+        }
+    }
+    return kept;
+}
+
+ssize_t listing_sort(struct listing *listing)
 {
     if (listing->count == 0) {
         return 0;
     }
-    qsort_r(listing->entries, listing->count, sizeof *listing->entries, compare, listing);
-    size_t kept = 1;
-    for (size_t i = 1; i < listing->count; i++) {
-        struct listing_entry *last = &listing->entries[kept - 1];
-        const struct listing_entry *entry = &listing->entries[i];
-        if (entry->key == last->key &&
-            bytes_equal(listing_base(listing, last), listing_base(listing, entry))) {
-            last->flags |= INDEX_ROW_DOUBLE;
-        } else {
-            listing->entries[kept++] = *entry;
-        }
+    struct sort_item *items = malloc(listing->count * sizeof *items);
+    struct listing_entry *sorted = malloc(listing->count * sizeof *sorted);
+    if (items == NULL || sorted == NULL) {
+        free(items);
+        free(sorted);
+        return -ENOMEM;
     }
+    for (uint32_t i = 0; i < listing->count; i++) {
+        items[i] = (struct sort_item){.key = listing->entries[i].key, .entry = i};
+    }
+    qsort_r(items, listing->count, sizeof *items, compare, listing);
+    size_t kept = copy_in_order(listing, items, sorted);
     size_t dropped = listing->count - kept;
+    free(items);
+    free(listing->entries);
+    listing->entries = sorted;
+    listing->capacity = listing->count;
     listing->count = kept;
-    return dropped;
+    return (ssize_t)dropped;
 }

@@ -41,8 +41,8 @@ int listing_read(struct listing *listing, const struct fs *fs, int folder, uint1
 bool listing_add(struct listing *listing, struct bytes name);
 
 /* Brings the entries into order and merges those with the same base name: the one in cur/ stays and is
- * marked INDEX_ROW_DOUBLE. How many were dropped. */
-size_t listing_sort(struct listing *listing);
+ * marked INDEX_ROW_DOUBLE. How many were dropped, or a negated errno. */
+ssize_t listing_sort(struct listing *listing);
 
 /* Copies octets to where they stay as long as the listing. Its place, or UINT32_MAX without memory. */
 uint32_t listing_keep(struct listing *listing, struct bytes octets);

@@ -67,8 +67,8 @@ int octets_count(const struct fs *fs, int descriptor, uint8_t *buffer, bool shor
 
 int octets_open(const struct fs *fs, struct fs_name name)
 {
-    return fs_open(fs, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
-                   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    /* The name has one component, so O_NOFOLLOW is all of RESOLVE_BENEATH, at half its price. */
+    return fs_open(fs, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 }
 
 bool octets_is_unreadable(int number)

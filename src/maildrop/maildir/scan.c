@@ -135,7 +135,11 @@ static int list_steadily(struct scan *scan, struct error *error)
             return error_set(error, ERROR_TEMPORARY, 0, "%s: cur/ changes all the time",
                              scan->folders->place.path);
         }
-        if (listing_sort(&scan->listing) != 0 && !looked_for_doubles) {
+        ssize_t doubles = listing_sort(&scan->listing);
+        if (doubles < 0) {
+            return error_set(error, ERROR_TEMPORARY, 0, "no memory to list a maildrop");
+        }
+        if (doubles != 0 && !looked_for_doubles) {
             looked_for_doubles = true; /* perhaps a message just moved */
             continue;
         }

@@ -16,10 +16,16 @@
 enum { LOST_ATTEMPTS = 10 };
 
 /* The ids given so far: places of entries, found by hash. */
+struct id_slot {
+    uint32_t entry; /* + 1; 0: free */
+    uint32_t tag;   /* of the id's hash, to look at few others */
+};
+
 struct id_set {
     const struct listing *listing;
     const struct ids *ids;
-    uint32_t *slots; /* entry + 1; 0: free */
+    bool any; /* ids are in use that do not follow from names */
+    struct id_slot *slots;
     size_t mask;
 };
 
@@ -34,19 +40,25 @@ static struct bytes id_of(const struct listing *listing, const struct listing_en
     return (struct bytes){.data = (const uint8_t *)buffer, .size = size};
 }
 
-/* Where the id is, or where it would go. */
-static uint32_t *find_slot(const struct id_set *set, struct bytes id)
+/* Where the id is, or where it would go; the tag is set. */
+static struct id_slot *find_slot(const struct id_set *set, struct bytes id)
 {
-    size_t slot = (size_t)XXH3_64bits(id.data, id.size) & set->mask;
-    while (set->slots[slot] != 0) {
-        char buffer[POP3_UNIQUE_ID_OCTETS];
-        const struct listing_entry *entry = &set->listing->entries[set->slots[slot] - 1];
-        if (bytes_equal(id_of(set->listing, entry, buffer), id)) {
-            break;
+    uint64_t hash = XXH3_64bits(id.data, id.size);
+    uint32_t tag = (uint32_t)(hash >> 32);
+    size_t at = (size_t)hash & set->mask;
+    for (;;) {
+        struct id_slot *slot = &set->slots[at];
+        if (slot->entry == 0) {
+            slot->tag = tag;
+            return slot;
         }
-        slot = (slot + 1) & set->mask;
+        char buffer[POP3_UNIQUE_ID_OCTETS];
+        const struct listing_entry *entry = &set->listing->entries[slot->entry - 1];
+        if (slot->tag == tag && bytes_equal(id_of(set->listing, entry, buffer), id)) {
+            return slot;
+        }
+        at = (at + 1) & set->mask;
     }
-    return &set->slots[slot];
 }
 
 /* False: it is another's already, or was: no id is used again. */
@@ -56,11 +68,11 @@ static bool claim_id(const struct id_set *set, uint32_t entry)
     struct bytes base = listing_base(set->listing, &set->listing->entries[entry]);
     struct bytes id = id_of(set->listing, &set->listing->entries[entry], buffer);
     const struct ids_entry *owner = ids_find_owner(set->ids, id);
-    uint32_t *slot = find_slot(set, id);
-    if (*slot != 0 || (owner != NULL && !bytes_equal(owner->base, base))) {
+    struct id_slot *slot = find_slot(set, id);
+    if (slot->entry != 0 || (owner != NULL && !bytes_equal(owner->base, base))) {
         return false;
     }
-    *slot = entry + 1;
+    slot->entry = entry + 1;
     return true;
 }
 
@@ -123,6 +135,17 @@ static int note_addition(struct additions *additions, uint32_t entry)
     return 0;
 }
 
+/* Can another message have the same id? Fields never stand before the first '.' of an arrival number, so
+ * names that give one id have one key, and are neighbours. Ids that do not follow from names can be
+ * anybody's. */
+static bool may_collide(const struct id_set *set, uint32_t entry)
+{
+    const struct listing *listing = set->listing;
+    const struct listing_entry *here = &listing->entries[entry];
+    return set->any || (entry > 0 && here[-1].key == here->key) ||
+           (entry + 1 < listing->count && here[1].key == here->key);
+}
+
 static int assign_round(struct scan *scan, const struct id_set *set, const struct ids *ids,
                         enum round round, struct additions *additions)
 {
@@ -130,7 +153,7 @@ static int assign_round(struct scan *scan, const struct id_set *set, const struc
     for (uint32_t i = 0; i < listing->count; i++) {
         struct listing_entry *entry = &listing->entries[i];
         const struct ids_entry *given = ids_find(ids, listing_base(listing, entry));
-        if (round_of(entry, given) != round) {
+        if (round_of(entry, given) != round || !may_collide(set, i)) {
             continue;
         }
         if (given != NULL && set_id(listing, i, given->unique_id) < 0) {
@@ -152,7 +175,10 @@ static int assign_round(struct scan *scan, const struct id_set *set, const struc
 
 static int assign_ids(struct scan *scan, const struct ids *ids, struct additions *additions)
 {
-    struct id_set set = {.listing = &scan->listing, .ids = ids, .mask = 15};
+    struct id_set set = {.listing = &scan->listing, .ids = ids, .mask = 15, .any = ids->count != 0};
+    for (size_t i = 0; i < scan->listing.count && !set.any; i++) {
+        set.any = scan->listing.entries[i].unique_id_size != 0;
+    }
     while (set.mask < scan->listing.count * 2) {
         set.mask = set.mask * 2 + 1;
     }
@@ -195,10 +221,15 @@ static int record_ids(struct scan *scan, int root, struct additions *additions, 
     if (!folders_begin_writing(scan->folders)) {
         return error_set(error, ERROR_TEMPORARY, 0, "the operation was cancelled");
     }
+    struct error failure;
     int result =
-        ids_add(scan->fs, root, additions->entries, additions->count, &scan->header.ids, error);
+        ids_add(scan->fs, root, additions->entries, additions->count, &scan->header.ids, &failure);
     folders_end_writing(scan->folders, scan->fs);
-    return result < 0 && cannot_be_written(error) ? 0 : result;
+    if (result < 0 && !cannot_be_written(&failure)) {
+        *error = failure;
+        return -1;
+    }
+    return 0; /* where nothing can be written, they are shown all the same */
 }
 
 static int resolve_ids(struct scan *scan, int root, struct error *error)
