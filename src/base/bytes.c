@@ -30,22 +30,28 @@ bool bytes_equal_ignoring_case(struct bytes a, struct bytes b)
     return true;
 }
 
+static bool is_plain(uint8_t octet)
+{
+    return octet >= 0x20 && octet <= 0x7e && octet != '\\' && octet != '"';
+}
+
 char *bytes_escape(struct bytes b, char *out, size_t capacity)
 {
     static const char digits[] = "0123456789abcdef";
     assert(capacity >= 8);
+    size_t whole = 0;
+    for (size_t i = 0; i < b.size && whole < capacity; i++) {
+        whole += is_plain(b.data[i]) ? 1 : 4;
+    }
+    const char *ending = whole < capacity ? "" : "...";
+    size_t room = capacity - 1 - strlen(ending);
     size_t used = 0;
     for (size_t i = 0; i < b.size; i++) {
         uint8_t octet = b.data[i];
-        bool plain = octet >= 0x20 && octet <= 0x7e && octet != '\\' && octet != '"';
-        size_t need = plain ? 1 : 4;
-        size_t reserve = i + 1 == b.size ? 1 : 4; /* the NUL, or "..." and the NUL */
-        if (used + need + reserve > capacity) {
-            memcpy(out + used, "...", 3);
-            used += 3;
+        if (used + (is_plain(octet) ? 1 : 4) > room) {
             break;
         }
-        if (plain) {
+        if (is_plain(octet)) {
             out[used++] = (char)octet;
         } else {
             out[used++] = '\\';
@@ -54,6 +60,6 @@ char *bytes_escape(struct bytes b, char *out, size_t capacity)
             out[used++] = digits[octet & 15];
         }
     }
-    out[used] = '\0';
+    memcpy(out + used, ending, strlen(ending) + 1);
     return out;
 }
