@@ -76,7 +76,13 @@ static void rows_come_back_in_any_order(void **state)
         struct index_header header;
         int descriptor = write_index(disk, counts[c], &written);
         assert_int_equal(index_read_header(&disk->fs, descriptor, &header), 0);
-        assert_memory_equal(&header, &written, sizeof header);
+        assert_true(header.trusted);
+        assert_int_equal(header.blocks, written.blocks);
+        assert_int_equal(header.octets, written.octets);
+        assert_int_equal(header.scanned_ns, 12345);
+        assert_true(index_stamp_equal(&header.folder_new, &written.folder_new));
+        assert_true(index_stamp_equal(&header.folder_cur, &written.folder_cur));
+        assert_true(index_stamp_equal(&header.ids, &written.ids));
         assert_int_equal(header.count, counts[c]);
         struct index_reader reader;
         struct index_row row;
