@@ -66,21 +66,26 @@ static uint32_t percentile(const struct load_times *sorted, unsigned percent)
     return sorted->count == 0 ? 0 : sorted->us[(sorted->count - 1) * percent / 100];
 }
 
-static void report(const struct load_result *result)
+/* Processor time of this program so far. */
+static uint64_t cpu_us(void)
 {
     struct rusage usage;
-    double seconds = (double)result->wall_us / 1e6;
 
     getrusage(RUSAGE_SELF, &usage);
-    double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+static void report(const struct load_result *result, uint64_t used_us)
+{
     if (result->times.count > 0) {
         qsort(result->times.us, result->times.count, sizeof *result->times.us, compare_times);
     }
     printf("{\"done\": %llu, \"octets\": %llu, \"seconds\": %.6f, \"busy\": %.3f, "
            "\"p50_us\": %u, \"p99_us\": %u}\n",
-           (unsigned long long)result->done, (unsigned long long)result->octets, seconds,
-           cpu / seconds, percentile(&result->times, 50), percentile(&result->times, 99));
+           (unsigned long long)result->done, (unsigned long long)result->octets,
+           (double)result->wall_us / 1e6, (double)used_us / (double)result->wall_us,
+           percentile(&result->times, 50), percentile(&result->times, 99));
 }
 
 enum letter {
@@ -192,12 +197,13 @@ int main(int argc, char **argv)
         }
         arguments.text[option] = optarg != NULL ? optarg : "yes";
     }
-    if (fill_options(&arguments, &options, &error) != 0 ||
-        run_case(arguments.text[CASE], &options, &result, &error) != 0) {
+    int status = fill_options(&arguments, &options, &error);
+    uint64_t used_us = cpu_us();
+    if (status != 0 || run_case(arguments.text[CASE], &options, &result, &error) != 0) {
         fprintf(stderr, "load: %s\n", error.text);
         return 1;
     }
-    report(&result);
+    report(&result, cpu_us() - used_us);
     free(result.times.us);
     return 0;
 }

@@ -44,6 +44,7 @@ class Context:
         self.state.chmod(0o755)
         self.accounts = self.state / "accounts"
         self.peers = None
+        self.load_before = os.getloadavg()[0]
         self.dropped = True
 
     def prepare(self, wanted):
@@ -104,10 +105,13 @@ def measure_all(arguments, load, running):
 
 def conditions(context, network, running):
     cpu = "cgroup v2" if running[0].group.exact else "the process tree, in ticks"
+    others = (f"the machine was NOT otherwise idle (load average {context.load_before:.1f}): rows by "
+              "processor time and by count hold, rows by time less so"
+              if context.load_before > 0.7 else "the machine was otherwise idle")
     dropped = "names and inodes dropped" if context.dropped else "names and inodes NOT dropped"
     return (f"Linux {platform.release()}, {os.cpu_count()} cores; one core for each server in turn, "
             f"another for the load; {network}; processor time by {cpu}; first logins: {dropped}, "
-            "the files' octets in memory.")
+            f"the files' octets in memory; {others}.")
 
 
 def run(arguments, context):

@@ -124,7 +124,8 @@ class ShortSessions(Case):
 
 class Retrieve(Case):
     def __init__(self, work, drop, window, floor=None, tuned=None):
-        super().__init__([Row(work, "rate", floor, tuned)])
+        super().__init__([Row(f"{work}, octets a second", "rate", floor, tuned),
+                          Row(f"{work}, CPU of the server for 1 GB", "cpu_per_gb")])
         self.drop = drop
         self.window = str(min(window, drop.messages))
 
@@ -177,10 +178,10 @@ def quick():
     """Order matters a little: the first logins leave behind what the warm ones need."""
     return [
         ShortSessions(),
-        Retrieve("RETR of 2 000 x 10 KB, pipelined, octets a second", corpus.MANY, 200,
+        Retrieve("RETR of 2 000 x 10 KB, pipelined", corpus.MANY, 200,
                  Goal(0.35, at_most=False), Goal(4, at_most=False)),
-        Retrieve("RETR of 2 000 x 10 KB, one by one, octets a second", corpus.MANY, 1),
-        Retrieve("RETR of 4 x 50 MB, octets a second", corpus.HUGE, 1,
+        Retrieve("RETR of 2 000 x 10 KB, one by one", corpus.MANY, 1),
+        Retrieve("RETR of 4 x 50 MB", corpus.HUGE, 1,
                  Goal(0.45, at_most=False), Goal(4, at_most=False)),
         FirstLogin("first login + STAT ever on 100 000, sizes in the names, time",
                    corpus.SIZED, None),

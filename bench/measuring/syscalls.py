@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import corpus
 from cases import CONCURRENCY, Case, Goal, Row
+from table import figures
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,6 @@ def report(load, servers):
         lines += ["", f"## {work.title[0].upper()}{work.title[1:]}", ""]
         for title, calls in by_server.items():
             ordered = sorted(calls.items(), key=lambda item: -item[1])
-            text = ", ".join(f"{name} {number:.3g}" for name, number in ordered if number >= 0.005)
-            lines.append(f"- **{title}: {sum(calls.values()):.3g}**: {text}")
+            text = ", ".join(f"{name} {figures(number)}" for name, number in ordered if number >= 0.005)
+            lines.append(f"- **{title}: {figures(sum(calls.values()))}**: {text}")
     return "\n".join(lines).strip() + "\n"

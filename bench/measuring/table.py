@@ -6,11 +6,14 @@ BEGIN, END = "<!-- results: bench/run --write -->", "<!-- end of results -->"
 
 def number(ratio):
     """A ratio as people read it: 0.02 as 1/50."""
-    if ratio is None:
+    if not ratio:
         return "-"
-    if ratio < 0.3:
-        return f"1/{1 / ratio:.3g}" if ratio > 0 else "0"
-    return f"{ratio:.3g}"
+    return f"1/{figures(1 / ratio)}" if ratio < 0.3 else figures(ratio)
+
+
+def figures(value):
+    """Three of them."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def ratio_to(case, row, other):
