@@ -109,7 +109,8 @@ def conditions(context, network, running):
               "processor time and by count hold, rows by time less so"
               if context.load_before > 0.7 else "the machine was otherwise idle")
     dropped = "names and inodes dropped" if context.dropped else "names and inodes NOT dropped"
-    return (f"Linux {platform.release().partition("-")[0]}, {os.cpu_count()} cores; one core for each server in turn, "
+    kernel = platform.release().partition("-")[0]
+    return (f"Linux {kernel}, {os.cpu_count()} cores; one core for each server in turn, "
             f"another for the load; {network}; processor time by {cpu}; first logins: {dropped}, "
             f"the files' octets in memory; {others}.")
 
