@@ -86,12 +86,10 @@ static int parse_mail(struct bytes value, struct account_line *account, struct e
 static int parse_extra(struct bytes extra, struct account_line *account, struct error *error)
 {
     struct bytes home = account->home;
-    bool has_mail = false;
     while (extra.size > 0) {
         struct bytes field = take(&extra, ' ');
         if (take_key(&field, "userdb_mail=")) {
             account->home = home;
-            has_mail = true;
             if (parse_mail(field, account, error) < 0) {
                 return -1;
             }
@@ -102,9 +100,6 @@ static int parse_extra(struct bytes extra, struct account_line *account, struct 
         } else if (take_key(&field, "nologin") && (field.size == 0 || field.data[0] == '=')) {
             account->is_locked = true;
         }
-    }
-    if (!has_mail) {
-        account->home.size = 0;
     }
     return 0;
 }

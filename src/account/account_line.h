@@ -12,8 +12,8 @@
 struct account_line {
     struct bytes name;
     struct bytes password; /* the second field as it stands */
-    struct bytes home;     /* where the maildrop's path began with "~/", else empty */
-    struct bytes maildrop; /* appended to home; empty: the configuration says where */
+    struct bytes maildrop; /* empty: the configuration says where */
+    struct bytes home; /* what goes before the maildrop, and a '/' between, unless it is empty */
     bool is_locked;
     struct verifier_cost cost; /* of a check; only where not locked */
 };

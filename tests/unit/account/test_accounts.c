@@ -399,7 +399,7 @@ static void decoy_is_of_the_commonest_kind(void **state)
     scratch_init(&scratch);
     scratch_write_text(&scratch,
                        "a:{PLAIN}pencil\nb:" SCRAM "\nl1:!\nc:{PLAIN}pencil\nl2:!\nl3:!\nd:" SCRAM
-                       "\nl4:\ne:" SCRAM "\n");
+                       "\nl4:\ne:" SCRAM "\nf:{CRYPT}UZTwSHqkjoYSE\n");
     struct accounts *accounts = load(&scratch);
     assert_int_equal(accounts_facts(accounts).locked, 4);
     assert_int_equal(accounts_decoy(accounts, &decoy, NULL), 0);
@@ -518,7 +518,7 @@ static void hundred_thousand_lines_load_fast(void **state)
     (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
     long milliseconds =
         (end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000;
-    print_message("%d accounts in %ld ms\n", COUNT, milliseconds);
+    print_message("# %d accounts in %ld ms\n", COUNT, milliseconds);
     assert_in_range(milliseconds, 0,
                     5000); /* 120 ms without sanitizers; a quadratic load takes minutes */
     assert_int_equal(accounts_facts(accounts).count, COUNT);

@@ -206,12 +206,22 @@ static void plain_accounts_are_not_kept(void **state)
     FILE *file = fopen(scratch.path, "w");
     assert_non_null(file);
     assert_int_equal(setvbuf(file, NULL, _IONBF, 0), 0);
+    for (int i = 0; i < 5000;
+         i++) { /* to the middle of a buffer, where nothing else is put later */
+        (void)fputs("# people\n", file);
+    }
     (void)fputs("alice:{PLAIN}", file);
     for (size_t i = 0; i < PASSWORD_OCTETS; i++) {
         (void)fputc(hidden[i] ^ HIDING, file);
     }
     assert_int_equal(fclose(file), 0);
     assert_int_equal(accounts_load(scratch.path, &accounts, NULL), 0);
+    assert_int_equal(count_in_memory(), 0);
+    assert_int_equal(accounts_lookup(accounts, bytes_of("alice"), &account, NULL), 0);
+    account_free(account);
+    assert_int_equal(count_in_memory(), 0);
+    assert_int_equal(accounts_decoy(accounts, &decoy, NULL), 0);
+    account_free(decoy);
     assert_int_equal(count_in_memory(), 0);
     struct secret *secret = reveal();
     assert_int_equal(accounts_lookup(accounts, bytes_of("alice"), &account, NULL), 0);

@@ -80,6 +80,9 @@ static void another_generation_is_a_miss(void **state)
     insert(cache, &question, 8, "alice", NULL);
     insert(cache, &question, 9, "new", NULL);
     assert_string_equal(ask(cache, &question, 9), "new");
+    insert(cache, &question, 10, "newer", NULL); /* takes the place of what was there */
+    assert_null(ask(cache, &question, 9));
+    assert_null(ask(cache, &question, 9));
     secret_free(password);
     verification_cache_free(cache);
 }

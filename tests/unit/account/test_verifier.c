@@ -65,6 +65,9 @@ static const struct {
      VERIFIER_CRYPT, 1 * MIB},
     {HORSE, "{CRYPT}$y$j75..$abcdefgh$RSWnqWgzjG9/BDmcpXfddRWaTqX/Sh9TOeljShAqa13", VERIFIER_CRYPT,
      1 * MIB},
+    {HORSE,
+     "{CRYPT}$y$j4kD$abcdefgh$EcOGXd9iW86Uf.CJVjdS9dGZ3SV5ppdxdOKQ.J7LnO5", /* r in two digits */
+     VERIFIER_CRYPT, 1 * MIB},
     {HORSE, "{CRYPT}$gy$j9T$tdt6oW0h.3bo5IQusqDaX0$Li/ypEwILPBXAGHZbU6y3a2yq989zodqnoTH0VoGTp8",
      VERIFIER_CRYPT, 16 * MIB},
     {HORSE,
