@@ -233,7 +233,9 @@ static void on_send(struct host *host, const struct pop3_server_event *event)
     host->open_message = event->u.send.number;
     host->open_offset = 0;
     const struct host_message *message = &host->messages[host->open_message - 1];
-    pop3_server_message_opened(host->session, has_8bit_header(message));
+    /* Whoever is not asked for facts need not know them. */
+    bool knows = event->u.send.header_facts != 0;
+    pop3_server_message_opened(host->session, knows && has_8bit_header(message));
 }
 
 static void on_message(struct host *host)
