@@ -360,8 +360,8 @@ static int disk_facts(const struct fs *fs, int descriptor, struct fs_facts *fact
     (void)descriptor;
     int number = begin(fs, DISK_FACTS, "");
     if (number == 0) {
-        *facts_out =
-            (struct fs_facts){.local = !disk->remote, .tick_ns = disk->remote ? -1 : disk->tick_ns};
+        int64_t tick = disk->told_tick_ns != 0 ? disk->told_tick_ns : disk->tick_ns;
+        *facts_out = (struct fs_facts){.local = !disk->remote, .tick_ns = disk->remote ? -1 : tick};
     }
     return -number;
 }

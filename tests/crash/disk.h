@@ -44,11 +44,12 @@ struct disk_descriptor;
 struct disk {
     struct fs fs; /* give this to a store */
 
-    int64_t now_ns;  /* the clock */
-    int64_t step_ns; /* how long an operation takes */
-    int64_t tick_ns; /* of the files' times; facts say it */
-    bool remote;     /* facts say so */
-    bool cold;       /* nothing is cached: cached_only gets EAGAIN */
+    int64_t now_ns;       /* the clock */
+    int64_t step_ns;      /* how long an operation takes */
+    int64_t tick_ns;      /* of the files' times */
+    int64_t told_tick_ns; /* what facts say of it, if not 0 */
+    bool remote;          /* facts say so */
+    bool cold;            /* nothing is cached: cached_only gets EAGAIN */
     bool read_only, full;
     bool no_locks;        /* as NFS does: EBADF */
     bool no_replace_flag; /* rename without replacing is EINVAL */

@@ -101,7 +101,9 @@ static int search(struct maildir_maildrop *opened, struct maildir_place *place, 
         if (found == 1 && act(context, place)) {
             return 0;
         }
-        if (maildir_is_current(opened)) {
+        /* A scan of just now tells what is absent; an older one only if nothing changed since. */
+        bool known = attempt > 0 || (opened->moved != NULL && maildir_is_current(opened));
+        if (found == 0 && known) {
             return set_gone(opened, place, error);
         }
         if (maildir_scan_again(opened, error) < 0) {

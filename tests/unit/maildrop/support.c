@@ -178,20 +178,27 @@ void manual_init(struct manual_executor *manual)
     manual->end = &manual->first;
 }
 
-bool manual_step(struct manual_executor *manual)
+struct maildrop_job *manual_run(struct manual_executor *manual)
 {
     struct maildrop_job *job = manual->first;
-    if (job == NULL) {
-        return false;
+    if (job != NULL) {
+        manual->first = job->next;
+        if (manual->first == NULL) {
+            manual->end = &manual->first;
+        }
+        manual->waiting--;
+        job->run(job);
     }
-    manual->first = job->next;
-    if (manual->first == NULL) {
-        manual->end = &manual->first;
+    return job;
+}
+
+bool manual_step(struct manual_executor *manual)
+{
+    struct maildrop_job *job = manual_run(manual);
+    if (job != NULL) {
+        job->complete(job);
     }
-    manual->waiting--;
-    job->run(job);
-    job->complete(job);
-    return true;
+    return job != NULL;
 }
 
 void manual_drain(struct manual_executor *manual)

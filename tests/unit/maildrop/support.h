@@ -59,6 +59,8 @@ struct manual_executor {
 void manual_init(struct manual_executor *manual);
 /* Runs the first job, and completes it; false if there is none. */
 bool manual_step(struct manual_executor *manual);
+/* The two halves of that. */
+struct maildrop_job *manual_run(struct manual_executor *manual);
 void manual_drain(struct manual_executor *manual);
 
 #endif
