@@ -239,7 +239,7 @@ static void replace(struct fleet *fleet, const struct child_process *child)
 static void on_gone(struct child_process *child, const char *how)
 {
     struct fleet *fleet = child->owner;
-    bool expected = fleet->failed || (fleet->draining && fleet->processes == 1) ||
+    bool expected = fleet->failed || fleet->killed || (fleet->draining && fleet->processes == 1) ||
                     (fleet->draining && strcmp(how, "ended with status 0") == 0);
     if (!expected) {
         log_write(LOG_LEVEL_ERROR, "%s %d %s%s", child->role, child->process.pid, how,
@@ -346,6 +346,7 @@ void fleet_drain(struct fleet *fleet, uint64_t milliseconds)
 void fleet_kill(struct fleet *fleet)
 {
     (void)uv_timer_stop(&fleet->restart);
+    fleet->killed = true;
     for (uint32_t slot = 0; slot < CONFIGURATION_MOST_WORKERS; slot++) {
         if (fleet->workers[slot] != NULL) {
             children_kill(fleet->workers[slot]);

@@ -49,6 +49,7 @@ struct fleet {
     bool ready;
     bool failed;
     bool draining;
+    bool killed; /* what ends now ends on purpose */
 };
 
 /* Starts the processes. `sockets` are copied; `text` is the configuration's. NULL on failure. */

@@ -501,6 +501,10 @@ int master_run(const char *path, int ready_fd)
     log_notes(&notes, LOG_LEVEL_WARNING);
     master.path = path;
     master.ready_fd = ready_fd;
+    if (ready_fd >= 0 && fcntl(ready_fd, F_SETFD, FD_CLOEXEC) < 0) {
+        (void)fprintf(stderr, "restante: --ready-fd %d: %s\n", ready_fd, strerror(errno));
+        return EX_USAGE;
+    }
     prepare_process(&configuration);
     result = start(&master, &configuration, text, &error);
     free((void *)(uintptr_t)text.data);
