@@ -166,6 +166,17 @@ def test_password_from_a_pipe_is_the_first_line(world, given, password):
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
     assert is_right(world, "alice", password)
     assert not is_right(world, "alice", password + b"x") or len(password) == 512
+    assert b"\r" not in password or not is_right(world, "alice", password.replace(b"\r", b""))
+
+
+def test_a_name_cannot_steer_the_terminal(world):
+    """U+009B is what ESC [ does, and no control character in octets."""
+    name = "al\u009b31mice"
+    assert user(world, "add", name, password=b"x\n").returncode == 0
+    for words in (["add", name], ["check", name + "x"], ["list"]):
+        result = user(world, *words, password=b"x\n")
+        assert b"\\xc2\\x9b" in result.stdout + result.stderr
+        assert b"\x9b" not in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("arguments, status, said", [
