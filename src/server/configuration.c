@@ -49,6 +49,14 @@ static int parse_path(const char *value, void *field)
     return value[0] == '/' ? parse_text(value, field) : -1;
 }
 
+static int parse_name(const char *value, void *field)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-@$";
+    bool good = value[0] != '-' && value[strspn(value, letters)] == '\0';
+    return good ? parse_text(value, field) : -1;
+}
+
 static int parse_template(const char *value, void *field)
 {
     const char *percent = strchr(value, '%');
@@ -177,7 +185,11 @@ static int parse_addresses(const char *value, void *field)
             return -1;
         }
         part += strspn(part, " \t");
-        part[strcspn(part, " \t")] = '\0';
+        size_t size = strcspn(part, " \t");
+        if (part[size + strspn(part + size, " \t")] != '\0') {
+            return -1; /* two addresses without a comma */
+        }
+        part[size] = '\0';
         struct configuration_address *address = &addresses->list[addresses->count++];
         if (address_parse(part, &address->address, &address->size) < 0) {
             return -1;
@@ -187,7 +199,7 @@ static int parse_addresses(const char *value, void *field)
 }
 
 static const struct kind kind_path = {parse_path, "an absolute path, like /var/lib/restante"};
-static const struct kind kind_name = {parse_text, "the name of a system user"};
+static const struct kind kind_name = {parse_name, "the name of a system user"};
 static const struct kind kind_workers = {parse_workers, "auto or a number from 1 to 64"};
 static const struct kind kind_duration = {parse_duration,
                                           "a number with a unit (ms, s, m, h, d), like 30s"};
