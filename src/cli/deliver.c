@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -122,7 +123,7 @@ int cli_deliver(int argc, char **argv)
                 "usage: restante deliver USER -c FILE < MESSAGE\n\n"
                 "Stores one message in USER's maildrop. Exit status 0: it is durable. 67: there "
                 "is\n"
-                "no such user. 75: not now, try again. restante-deliver(1) lists the others.");
+                "no such user. 64: this usage was not kept. 75: anything else, try again later.");
             return EX_OK;
         }
         if (option != 'c') {
@@ -134,5 +135,12 @@ int cli_deliver(int argc, char **argv)
         return cli_usage("deliver", "one user, and a configuration file with -c, must be given");
     }
     struct error error;
-    return deliver(path, argv[optind], &error) < 0 ? cli_fail(&error) : EX_OK;
+    (void)signal(SIGXFSZ, SIG_IGN); /* MTAs limit the size of files: an error like a full disk */
+    if (deliver(path, argv[optind], &error) == 0) {
+        return EX_OK;
+    }
+    /* An MTA sends the mail back for whatever is not EX_TEMPFAIL. Only the sender's mistake may cost that:
+     * not an operator's slip, nor a file system that has just gone read-only. */
+    int status = cli_fail(&error);
+    return error.kind == ERROR_NO_SUCH_USER ? status : EX_TEMPFAIL;
 }
