@@ -172,12 +172,14 @@ struct pop3_server_counters {
     uint64_t retr_count, retr_octets; /* octets of messages, without stuffed dots and terminators */
     uint64_t top_count, top_octets;
     uint64_t marked_count, marked_octets; /* what is marked now; after COMMIT, what it marked */
+    uint32_t bad_commands;                /* in a row, up to now */
 };
 
 enum pop3_end_reason {
     POP3_END_PEER_GONE, /* nothing more can be written */
     POP3_END_TIMEOUT,
     POP3_END_TAKEN_OVER, /* another session of the same user takes the maildrop */
+    POP3_END_LIMIT,      /* too many connections, or too many failures, of this peer */
     POP3_END_SHUTDOWN    /* the server stops */
 };
 

@@ -54,12 +54,12 @@ void session_reply(struct pop3_server *session, const struct reply *reply)
         return;
     }
     if (!reply_is_bad(reply)) {
-        session->bad_commands = 0;
+        session->counters.bad_commands = 0;
         write_reply(session, reply);
         return;
     }
-    session->bad_commands++;
-    if (session->bad_commands != session->options->max_bad_commands) {
+    session->counters.bad_commands++;
+    if (session->counters.bad_commands != session->options->max_bad_commands) {
         write_reply(session, reply);
         return;
     }
@@ -357,7 +357,9 @@ void pop3_server_end(struct pop3_server *session, enum pop3_end_reason reason)
         return;
     }
     if (!session->muted) {
-        session->last_line = reason == POP3_END_TAKEN_OVER ? TEXT_TAKEN_OVER : TEXT_SHUTDOWN;
+        session->last_line = reason == POP3_END_TAKEN_OVER ? TEXT_TAKEN_OVER
+                             : reason == POP3_END_LIMIT    ? TEXT_LIMIT
+                                                           : TEXT_SHUTDOWN;
     }
     session_close(session);
 }

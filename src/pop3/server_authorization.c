@@ -246,7 +246,7 @@ void pop3_server_tls_started(struct pop3_server *session,
     assert(session->doing == DOING_STARTING_TLS);
     session->connection = connection;
     session->language = 0; /* what came before TLS may have been anybody's */
-    session->bad_commands = 0;
+    session->counters.bad_commands = 0;
     session->tls_begun = false;
     session->more_held = false;
     session_end_command(session);

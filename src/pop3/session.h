@@ -53,7 +53,6 @@ struct pop3_server {
     enum pop3_state state;
     enum doing doing;
     enum language language;
-    uint32_t bad_commands; /* in a row */
 
     bool greeting_due;
     bool line_complete; /* a whole command waits for room to answer */

@@ -99,6 +99,7 @@ int child_start(const char *name, struct child *child_out, struct error *error)
 {
     log_init(name, LOG_LEVEL_INFO);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN); /* the master's business, also when a terminal sends it to all */
     (void)signal(SIGINT, SIG_IGN);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);

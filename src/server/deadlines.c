@@ -27,7 +27,7 @@ static uint64_t next_deadline(const struct session *session)
         return earlier(deadline, session->began + configuration->login_timeout_ms);
     }
     if (session->stream.reading) {
-        deadline = earlier(deadline, session->active + configuration->idle_timeout_ms);
+        deadline = earlier(deadline, session->wrote + configuration->idle_timeout_ms);
     }
     if (!session->sampled) {
         deadline = earlier(deadline, session->active + configuration->take_over_idle_ms / 2);
@@ -116,7 +116,7 @@ static void check_deadlines(struct session *session)
         return;
     }
     if (session_is_logged_in(session)) {
-        if (session->stream.reading && now >= session->active + configuration->idle_timeout_ms) {
+        if (session->stream.reading && now >= session->wrote + configuration->idle_timeout_ms) {
             session_end(session, POP3_END_TIMEOUT, "idle-timeout");
             return;
         }

@@ -43,6 +43,17 @@ void login_forget_user(struct session *session)
     session->path = NULL;
 }
 
+/* The answer; and the end, if that was one failure too many: who keeps his connection must not have more
+ * tries than who makes a new one. */
+static void answer_failure(struct session *session)
+{
+    session->wait = WAIT_NOTHING;
+    pop3_server_failed(session->engine, session_failure_of(session->refusal));
+    if (session_failed_too_often(session)) {
+        session_end(session, POP3_END_LIMIT, "failures-per-address-limit");
+    }
+}
+
 static void fail(struct session *session, enum error_kind kind)
 {
     struct worker *worker = session->worker;
@@ -61,8 +72,7 @@ static void fail(struct session *session, enum error_kind kind)
               bytes_escape(asked, name, sizeof name), session->address, error_metric(kind));
     forget_question(session);
     if (until <= uv_now(&worker->loop)) {
-        session->wait = WAIT_NOTHING;
-        pop3_server_failed(session->engine, session_failure_of(kind));
+        answer_failure(session);
         return;
     }
     session->wait = WAIT_DELAY;
@@ -72,8 +82,7 @@ static void fail(struct session *session, enum error_kind kind)
 
 void login_delay_is_over(struct session *session)
 {
-    session->wait = WAIT_NOTHING;
-    pop3_server_failed(session->engine, session_failure_of(session->refusal));
+    answer_failure(session);
     session_drive(session);
 }
 

@@ -450,6 +450,7 @@ static void raise_descriptor_limit(const struct configuration *configuration)
 static void prepare_process(const struct configuration *configuration)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
     (void)prctl(PR_SET_DUMPABLE, 0);
     raise_descriptor_limit(configuration);
     if (geteuid() != 0) {

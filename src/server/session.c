@@ -143,6 +143,9 @@ static void lend(struct session *session, const struct pop3_server_event *event)
     switch (event->u.lend.purpose) {
     case POP3_LEND_OUTPUT:
         session->output = buffers_lend(&session->worker->buffers);
+        if (session->output.memory == NULL && session->end == NULL) {
+            session->end = "no-memory";
+        }
         pop3_server_lent(session->engine, session->output.memory, session->output.size);
         return;
     case POP3_LEND_MARKS:
@@ -190,6 +193,12 @@ static bool feed(struct session *session)
         session->held = NULL;
     }
     return true;
+}
+
+static bool bad_commands_were_too_many(const struct session *session)
+{
+    uint32_t most = session->worker->configuration.max_bad_commands;
+    return most != 0 && pop3_server_counters(session->engine)->bad_commands >= most;
 }
 
 /* Does one event; false if the session has to wait, or is over. */
@@ -242,7 +251,7 @@ static bool handle(struct session *session, const struct pop3_server_event *even
         break;
     }
     if (session->end == NULL) {
-        session->end = session->input.size == 0 && session->bad_logins == 0 ? "quit" : "closed";
+        session->end = bad_commands_were_too_many(session) ? "bad-commands" : "quit";
     }
     close_gently(session);
     return false;
@@ -408,7 +417,7 @@ static bool is_welcome(struct session *session)
     return true;
 }
 
-static bool failed_too_often(struct session *session)
+bool session_failed_too_often(const struct session *session)
 {
     uint32_t most = session->worker->configuration.failures_per_address;
     uint8_t key[LIMITS_KEY_SIZE];
@@ -429,11 +438,11 @@ static void start(struct session *session)
         pop3_server_init(session->engine_memory, &worker->options, &session->connection);
     session->holder.give_up = deadlines_give_up;
     session->operation.done = on_store_done;
-    if (failed_too_often(session)) {
+    if (session_failed_too_often(session)) {
         session->end = "failures-per-address-limit";
         session_disconnect(session);
     } else if (!is_welcome(session)) {
-        session_end(session, POP3_END_SHUTDOWN, NULL);
+        session_end(session, POP3_END_LIMIT, NULL);
     } else {
         session_drive(session);
     }

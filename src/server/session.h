@@ -96,6 +96,9 @@ void session_end(struct session *session, enum pop3_end_reason reason, const cha
 
 bool session_is_logged_in(const struct session *session);
 
+/* Has the peer's address used up its failed logins? */
+bool session_failed_too_often(const struct session *session);
+
 /* For the parts: */
 
 /* Does what the engine says until it has to wait, or others have to have their turn. */
