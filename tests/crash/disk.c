@@ -663,7 +663,7 @@ struct disk *disk_create(void)
 {
     struct disk *disk = must(calloc(1, sizeof *disk));
     disk->fs = (struct fs){.operations = &disk_operations, .disk = disk};
-    disk->now_ns = INT64_C(1700000000) * 1000000000;
+    disk->now_ns = INT64_C(1700000000123456789);
     disk->step_ns = 10000;
     disk->tick_ns = 4000000;
     disk->fail_number = EIO;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "maildrop/maildir/keep.h"
 #include "maildrop/maildir/maildir.h"
 #include "maildrop/maildir/name.h"
 
@@ -13,6 +14,7 @@ enum { ROUNDS_MOST = 10 };
 struct commit {
     struct maildir_maildrop *opened;
     uint32_t removed, not_removed;
+    int unlinked; /* names, those of doubles too */
     /* Messages that were not where they should be. */
     uint32_t *pending;
     size_t pending_count;
@@ -34,10 +36,17 @@ static void set_pending(struct commit *commit, uint32_t index)
     commit->pending[commit->pending_count++] = index;
 }
 
-static int unlink_place(const struct commit *commit, const struct maildir_place *place)
+static int unlink_name(struct commit *commit, struct fs_name name)
 {
     const struct fs *fs = commit->opened->fs;
-    return fs->operations->unlink(fs, (struct fs_name){place->folder, place->name});
+    int result = fs->operations->unlink(fs, name);
+    commit->unlinked += result == 0;
+    return result;
+}
+
+static int unlink_place(struct commit *commit, const struct maildir_place *place)
+{
+    return unlink_name(commit, (struct fs_name){place->folder, place->name});
 }
 
 static void count_removal(struct commit *commit, int result)
@@ -168,7 +177,7 @@ static void remove_doubles(struct commit *commit)
             .directory = is_new ? opened->folders.new_folder : opened->folders.cur,
             .name = listing.names + entry->name,
         };
-        int removed = fs->operations->unlink(fs, name);
+        int removed = unlink_name(commit, name);
         if (removed < 0 && removed != -ENOENT && commit->removed > 0) {
             commit->removed--;
             commit->not_removed++;
@@ -177,20 +186,35 @@ static void remove_doubles(struct commit *commit)
     listing_finish(&listing);
 }
 
+static void remove_all(struct commit *commit, const uint8_t *marks)
+{
+    remove_marked(commit, marks);
+    remove_pending(commit);
+    if (commit->doubles.count != 0) {
+        remove_doubles(commit);
+    }
+    free(commit->pending);
+    listing_finish(&commit->doubles);
+}
+
 int maildir_commit(struct maildir_maildrop *opened, struct maildrop_operation *operation)
 {
     const uint8_t *marks = operation->request.commit.marks;
+    const struct maildir_folders *folders = &opened->folders;
+    const struct index_header *header = &opened->snapshot.header;
     struct commit commit = {.opened = opened};
-    if (marks != NULL && opened->snapshot.header.count != 0) {
-        remove_marked(&commit, marks);
-        remove_pending(&commit);
-        if (commit.doubles.count != 0) {
-            remove_doubles(&commit);
-        }
-        free(commit.pending);
-        listing_finish(&commit.doubles);
+    struct keep keep;
+    struct index_header proven;
+    keep_init(&keep);
+    if (opened->moved == NULL && header->blocks <= KEEP_COMMIT_BLOCKS_MOST) {
+        /* If it cannot be kept, the next login scans. */
+        (void)keep_begin(&keep, opened->fs, folders->cur, folders->new_folder, header);
     }
-    maildir_write_notes(opened);
+    remove_all(&commit, marks);
+    bool kept = commit.not_removed == 0 && opened->moved == NULL &&
+                keep_prove(&keep, commit.unlinked, 0, &proven);
+    keep_finish(&keep);
+    maildir_write_index(opened, marks, kept ? &proven : NULL);
     operation->result.committed.removed = commit.removed;
     operation->result.committed.not_removed = commit.not_removed;
     return 0;

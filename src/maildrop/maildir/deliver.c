@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "maildrop/line_ends.h"
+#include "maildrop/maildir/keep.h"
 #include "maildrop/maildir/maildir.h"
 
 /* A folder that is older is on the disk: the kernel writes metadata within a minute. */
@@ -297,7 +298,8 @@ static int sync_young_folders(struct maildir_delivery *delivery)
     return walk(delivery, sync_folder);
 }
 
-static int make_durable(struct maildir_delivery *delivery, char name[NAME_OCTETS])
+/* The file whole and durable, and its `name` with the sizes. */
+static int finish_file(struct maildir_delivery *delivery, char name[NAME_OCTETS])
 {
     const struct fs *fs = delivery->fs;
     delivery->used += line_ends_finish(&delivery->line_ends, delivery->buffer + delivery->used);
@@ -311,7 +313,14 @@ static int make_durable(struct maildir_delivery *delivery, char name[NAME_OCTETS
     (void)snprintf(name, NAME_OCTETS, "%s,S=%llu,W=%llu", delivery->base,
                    (unsigned long long)delivery->written,
                    (unsigned long long)pop3_octet_count_end(&delivery->count));
-    result = move_to_new(delivery, name);
+    return 0;
+}
+
+/* The name in new/, durably; what is then not durable is taken away again. */
+static int publish(struct maildir_delivery *delivery, const char *name)
+{
+    const struct fs *fs = delivery->fs;
+    int result = move_to_new(delivery, name);
     if (result < 0) {
         return result;
     }
@@ -327,16 +336,39 @@ static int make_durable(struct maildir_delivery *delivery, char name[NAME_OCTETS
     return result;
 }
 
+/* Delivers, and adds the message to the index if that is valid. */
+static int deliver(struct maildir_delivery *delivery)
+{
+    char name[NAME_OCTETS];
+    struct keep_index index;
+    int result = finish_file(delivery, name);
+    if (result < 0) {
+        return result;
+    }
+    keep_index_begin(&index, delivery->fs, delivery->root, delivery->new_folder);
+    result = publish(delivery, name);
+    if (result == 0) {
+        struct index_row row = {
+            .name = bytes_of(name),
+            .octets = pop3_octet_count_end(&delivery->count),
+            .size = delivery->written,
+            .flags = INDEX_ROW_NEW,
+        };
+        keep_index_extend(&index, &row);
+    }
+    keep_index_finish(&index);
+    return result;
+}
+
 int maildir_deliver_finish(struct maildrop_delivery *base, struct error *error)
 {
     struct maildir_delivery *delivery = delivery_of(base);
-    char name[NAME_OCTETS];
     int result = 0;
     if (delivery->failure.kind != ERROR_NONE) {
         *error = delivery->failure;
         result = -1;
     } else {
-        int failure = make_durable(delivery, name);
+        int failure = deliver(delivery);
         result =
             failure < 0 ? fail(delivery, -failure, "the message cannot be made durable", error) : 0;
     }

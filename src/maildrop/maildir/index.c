@@ -34,6 +34,42 @@ bool index_stamp_equal(const struct index_stamp *a, const struct index_stamp *b)
            a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns;
 }
 
+/* A file system that keeps whole seconds, or every second one, shows times without a fraction. */
+#define COARSE_NS INT64_C(2000000000)
+
+static int64_t settles_at(const struct fs_stat *stat, const struct fs_facts *facts)
+{
+    if (stat->inode == 0) {
+        return 0; /* there is no folder; one that is made has a stamp */
+    }
+    int64_t last = stat->modified_ns > stat->changed_ns ? stat->modified_ns : stat->changed_ns;
+    int64_t tick = facts->tick_ns;
+    if (stat->changed_ns % 1000000000 == 0 && tick < COARSE_NS) {
+        tick = COARSE_NS;
+    }
+    return last + 2 * tick;
+}
+
+int64_t index_settles_at(const struct fs_stat *cur, const struct fs_stat *new_folder,
+                         const struct fs_facts *facts)
+{
+    if (facts->tick_ns < 0) {
+        return -1;
+    }
+    int64_t first = settles_at(cur, facts);
+    int64_t second = settles_at(new_folder, facts);
+    return first > second ? first : second;
+}
+
+bool index_is_valid(const struct index_header *header, const struct fs_stat *cur,
+                    const struct fs_stat *new_folder, int64_t now_ns)
+{
+    struct index_stamp cur_stamp = index_stamp_of(cur);
+    struct index_stamp new_stamp = index_stamp_of(new_folder);
+    return header->trusted && index_stamp_equal(&cur_stamp, &header->folder_cur) &&
+           index_stamp_equal(&new_stamp, &header->folder_new) && now_ns >= header->scanned_ns;
+}
+
 static struct index_stamp get_stamp(const uint8_t *at)
 {
     return (struct index_stamp){

@@ -47,6 +47,15 @@ struct index_row {
 struct index_stamp index_stamp_of(const struct fs_stat *stat);
 bool index_stamp_equal(const struct index_stamp *a, const struct index_stamp *b);
 
+/* When the folders' last changes are so far back that the stamps of a look at that time, or later, change
+ * with every change to come (racy-clean, as git's index has it). Negative: never. */
+int64_t index_settles_at(const struct fs_stat *cur, const struct fs_stat *new_folder,
+                         const struct fs_facts *facts);
+
+/* Can the index be believed now, with the folders like this? */
+bool index_is_valid(const struct index_header *header, const struct fs_stat *cur,
+                    const struct fs_stat *new_folder, int64_t now_ns);
+
 /* 0 or a negated errno. */
 int index_read_header(const struct fs *fs, int descriptor, struct index_header *header_out);
 
@@ -87,11 +96,14 @@ struct index_writer {
     uint8_t data[16 * INDEX_BLOCK_OCTETS];
 };
 
-/* Makes the empty file that will be the index of the folder `root`; its descriptor or a negated errno. */
-int index_create(const struct fs *fs, int root);
+#define INDEX_NEW_NAME INDEX_NAME ".new"
+
+/* Makes the empty file `beside` that will be the index of the folder `root`; a descriptor or a negated
+ * errno. One that a process left which died is replaced. */
+int index_create(const struct fs *fs, int root, const char *beside);
 /* Gives it its name in place of the old one, or, after `failure` (a negated errno), removes and closes it.
  * Returns `descriptor` or a negated errno. */
-int index_publish(const struct fs *fs, int root, int descriptor, int failure);
+int index_publish(const struct fs *fs, struct fs_name beside, int descriptor, int failure);
 
 /* On the heap; free() it. NULL without memory. */
 struct index_writer *index_writer_create(const struct fs *fs, int descriptor);

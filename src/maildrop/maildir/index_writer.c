@@ -7,26 +7,24 @@
 #include "maildrop/maildir/index.h"
 #include "maildrop/maildir/index_format.h"
 
-#define NEW_NAME INDEX_NAME ".new"
-
-int index_create(const struct fs *fs, int root)
+int index_create(const struct fs *fs, int root, const char *beside)
 {
-    struct fs_name name = {root, NEW_NAME};
+    struct fs_name name = {root, beside};
     int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW;
-    int descriptor = fs_open(fs, name, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    int descriptor = fs_open(fs, name, flags, 0);
     if (descriptor == -EEXIST) {
-        (void)fs->operations->unlink(fs, name); /* of a process that died; the next open tells */
-        descriptor = fs_open(fs, name, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+        (void)fs->operations->unlink(fs, name); /* the next open tells */
+        descriptor = fs_open(fs, name, flags, 0);
     }
     return descriptor;
 }
 
-int index_publish(const struct fs *fs, int root, int descriptor, int failure)
+int index_publish(const struct fs *fs, struct fs_name beside, int descriptor, int failure)
 {
-    struct fs_name beside = {root, NEW_NAME};
     int result = failure;
     if (result == 0) {
-        result = fs->operations->rename(fs, beside, (struct fs_name){root, INDEX_NAME}, true);
+        struct fs_name name = {beside.directory, INDEX_NAME};
+        result = fs->operations->rename(fs, beside, name, true);
     }
     if (result < 0) {
         (void)fs->operations->unlink(fs, beside); /* only a cache */

@@ -33,14 +33,9 @@ bool maildir_is_current(const struct maildir_maildrop *opened)
 {
     struct fs_stat cur;
     struct fs_stat new_folder;
-    const struct index_header *header = &newest(opened)->header;
-    if (!header->trusted || folders_look(&opened->folders, opened->fs, &cur, &new_folder) < 0) {
-        return false;
-    }
-    struct index_stamp cur_stamp = index_stamp_of(&cur);
-    struct index_stamp new_stamp = index_stamp_of(&new_folder);
-    return index_stamp_equal(&cur_stamp, &header->folder_cur) &&
-           index_stamp_equal(&new_stamp, &header->folder_new);
+    const struct fs *fs = opened->fs;
+    return folders_look(&opened->folders, fs, &cur, &new_folder) == 0 &&
+           index_is_valid(&newest(opened)->header, &cur, &new_folder, fs->operations->clock(fs));
 }
 
 int maildir_scan_again(struct maildir_maildrop *opened, struct error *error)

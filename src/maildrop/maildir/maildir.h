@@ -77,8 +77,10 @@ int maildir_rows(struct maildir_maildrop *opened, const struct fs *fs,
 /* A row of the snapshot; a damaged index is made anew if the maildrop is still what it said. */
 int maildir_row(struct maildir_maildrop *opened, struct index_reader *reader, uint32_t index,
                 struct index_row *row_out, struct error *error) MUST_CHECK;
-/* Writes into the index what was noted. */
-void maildir_write_notes(struct maildir_maildrop *opened);
+/* Writes into the index what was noted. With a `header` that is proven, it is that of the index without
+ * the messages in `marks`. */
+void maildir_write_index(struct maildir_maildrop *opened, const uint8_t *marks,
+                         const struct index_header *header);
 
 /* locate.c: where a message's file is now. */
 struct maildir_place {

@@ -132,66 +132,100 @@ static struct bytes base_of(const struct index_row *row)
     return (struct bytes){.data = row->name.data, .size = bytes_find(row->name, ':')};
 }
 
-/* Copies the newest index with what was noted. Both are in order of base names. */
-static int copy_with_notes(struct maildir_maildrop *opened, const struct snapshot *newest,
-                           struct index_writer *writer)
+static void apply_note(const struct maildir_note *note, struct index_row *row)
+{
+    row->octets = note->octets;
+    row->size = note->size;
+    row->flags &= ~(uint32_t)(INDEX_ROW_COUNTED | INDEX_ROW_UNSERVED);
+    row->flags |= note->flags;
+}
+
+/* Where a walk through the notes stands. */
+struct noted {
+    struct index_reader reader; /* of the snapshot */
+    size_t next;
+    struct index_row row; /* of the next note */
+};
+
+static int next_note(const struct maildir_maildrop *opened, struct noted *noted)
+{
+    if (noted->next == opened->note_count) {
+        return 0;
+    }
+    return index_reader_row(&noted->reader, opened->notes[noted->next].index, &noted->row);
+}
+
+/* Both are in order of base names. */
+static int apply_notes(const struct maildir_maildrop *opened, struct noted *noted,
+                       struct index_row *row)
+{
+    int result = 0;
+    while (result == 0 && noted->next < opened->note_count) {
+        int order = maildir_name_compare(base_of(&noted->row), base_of(row));
+        if (order > 0) {
+            break;
+        }
+        if (order == 0) {
+            apply_note(&opened->notes[noted->next], row);
+        }
+        noted->next++;
+        result = next_note(opened, noted);
+    }
+    return result;
+}
+
+/* Copies the newest index with what was noted and without what `marks` says. */
+static int copy_rows(const struct maildir_maildrop *opened, const struct snapshot *newest,
+                     const uint8_t *marks, struct index_writer *writer)
 {
     struct index_reader from;
-    struct index_reader noted;
-    struct index_row row;
-    struct index_row note_row = {0};
+    struct noted noted = {.next = 0};
     index_reader_init(&from, opened->fs, newest->descriptor, &newest->header);
-    index_reader_init(&noted, opened->fs, opened->snapshot.descriptor, &opened->snapshot.header);
-    size_t next = 0;
-    int result = index_reader_row(&noted, opened->notes[0].index, &note_row);
+    index_reader_init(&noted.reader, opened->fs, opened->snapshot.descriptor,
+                      &opened->snapshot.header);
+    int result = next_note(opened, &noted);
     for (uint32_t i = 0; result == 0 && i < newest->header.count; i++) {
+        struct index_row row;
         result = index_reader_row(&from, i, &row);
-        while (result == 0 && next < opened->note_count) {
-            int order = maildir_name_compare(base_of(&note_row), base_of(&row));
-            const struct maildir_note *note = &opened->notes[next];
-            if (order > 0) {
-                break;
-            }
-            if (order == 0) {
-                row.octets = note->octets;
-                row.size = note->size;
-                row.flags &= ~(uint32_t)(INDEX_ROW_COUNTED | INDEX_ROW_UNSERVED);
-                row.flags |= note->flags;
-            }
-            if (++next < opened->note_count) {
-                result = index_reader_row(&noted, opened->notes[next].index, &note_row);
-            }
-        }
         if (result == 0) {
+            result = apply_notes(opened, &noted, &row);
+        }
+        if (result == 0 && (marks == NULL || (marks[i / 8] >> i % 8 & 1) == 0)) {
             index_writer_add(writer, &row);
         }
     }
     return result;
 }
 
-void maildir_write_notes(struct maildir_maildrop *opened)
+static void write_index(const struct maildir_maildrop *opened, const uint8_t *marks,
+                        struct index_header *header)
 {
-    if (opened->note_count == 0 || !folders_begin_writing(&opened->folders)) {
-        return;
-    }
     const struct fs *fs = opened->fs;
     const struct snapshot *newest = opened->moved != NULL ? opened->moved : &opened->snapshot;
     int root = folders_open_root(&opened->folders, fs);
-    int descriptor = root < 0 ? -1 : index_create(fs, root);
-    struct index_writer *writer = descriptor < 0 ? NULL : index_writer_create(fs, descriptor);
+    int descriptor = root < 0 ? -1 : index_create(fs, root, INDEX_NEW_NAME);
     if (descriptor >= 0) {
-        int result = writer == NULL ? -ENOMEM : copy_with_notes(opened, newest, writer);
-        struct index_header header = newest->header;
+        struct index_writer *writer = index_writer_create(fs, descriptor);
+        int result = writer == NULL ? -ENOMEM : copy_rows(opened, newest, marks, writer);
         if (result == 0) {
-            result = index_writer_finish(writer, &header);
+            result = index_writer_finish(writer, header);
         }
-        descriptor = index_publish(fs, root, descriptor, result);
-        if (descriptor >= 0) {
-            fs_close(fs, &descriptor);
-        }
+        free(writer);
+        descriptor = index_publish(fs, (struct fs_name){root, INDEX_NEW_NAME}, descriptor, result);
+        fs_close(fs, &descriptor);
     }
-    free(writer);
     fs_close(fs, &root);
-    folders_end_writing(&opened->folders, fs);
+}
+
+void maildir_write_index(struct maildir_maildrop *opened, const uint8_t *marks,
+                         const struct index_header *header)
+{
+    const struct snapshot *newest = opened->moved != NULL ? opened->moved : &opened->snapshot;
+    struct index_header new_header = header != NULL ? *header : newest->header;
+    if ((header == NULL && opened->note_count == 0) || !folders_begin_writing(&opened->folders)) {
+        return;
+    }
+    write_index(opened, header != NULL ? marks : NULL, &new_header);
+    folders_end_writing(&opened->folders, opened->fs);
     opened->note_count = 0;
 }

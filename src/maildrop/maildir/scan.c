@@ -10,9 +10,6 @@
 #include "maildrop/maildir/name.h"
 #include "maildrop/maildir/octets.h"
 
-/* A file system that keeps whole seconds, or every second one, shows times without a fraction. */
-#define COARSE_NS INT64_C(2000000000)
-
 enum { LIST_ATTEMPTS = 10 };
 
 void snapshot_init(struct snapshot *snapshot)
@@ -43,12 +40,8 @@ int snapshot_open(struct snapshot *snapshot, const struct maildir_folders *folde
         snapshot_finish(snapshot, fs);
         return result == -EAGAIN ? -EAGAIN : -ENOENT;
     }
-    struct index_stamp cur = index_stamp_of(&folders->cur_stat);
-    struct index_stamp new_folder = index_stamp_of(&folders->new_stat);
-    const struct index_header *header = &snapshot->header;
-    bool valid = header->trusted && index_stamp_equal(&cur, &header->folder_cur) &&
-                 index_stamp_equal(&new_folder, &header->folder_new) &&
-                 fs->operations->clock(fs) >= header->scanned_ns;
+    bool valid = index_is_valid(&snapshot->header, &folders->cur_stat, &folders->new_stat,
+                                fs->operations->clock(fs));
     return valid ? 0 : -ENOENT;
 }
 
@@ -61,24 +54,6 @@ void scan_init(struct scan *scan, const struct fs *fs, struct maildir_folders *f
 void scan_finish(struct scan *scan)
 {
     listing_finish(&scan->listing);
-}
-
-/* Can a change after the first look have left this stamp as it is? Not if the folder's last change was
- * over two ticks before that look (racy-clean, as git's index has it). */
-static bool is_settled(const struct fs_stat *stat, const struct fs_facts *facts, int64_t looked_ns)
-{
-    int64_t last = stat->modified_ns > stat->changed_ns ? stat->modified_ns : stat->changed_ns;
-    int64_t tick = facts->tick_ns;
-    if (tick < 0) {
-        return false;
-    }
-    if (stat->inode == 0) {
-        return true; /* there is no folder; one that is made has a stamp */
-    }
-    if (stat->changed_ns % 1000000000 == 0 && tick < COARSE_NS) {
-        tick = COARSE_NS;
-    }
-    return last <= looked_ns && looked_ns - last >= 2 * tick;
 }
 
 struct look {
@@ -143,10 +118,9 @@ static int list_steadily(struct scan *scan, struct error *error)
             looked_for_doubles = true; /* perhaps a message just moved */
             continue;
         }
-        const struct fs_facts *facts = &scan->folders->facts;
+        int64_t settled = index_settles_at(&before.cur, &before.new_folder, &scan->folders->facts);
         scan->header = (struct index_header){
-            .trusted = same && is_settled(&before.cur, facts, before.at_ns) &&
-                       is_settled(&before.new_folder, facts, before.at_ns),
+            .trusted = same && settled >= 0 && before.at_ns >= settled,
             .scanned_ns = before.at_ns,
             .folder_cur = index_stamp_of(&before.cur),
             .folder_new = index_stamp_of(&before.new_folder),

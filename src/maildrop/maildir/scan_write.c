@@ -288,11 +288,12 @@ static int write_rows(struct scan *scan, int descriptor)
 /* A descriptor of the new index under its name, or a negated errno. */
 static int write_file(struct scan *scan, int root)
 {
-    int descriptor = index_create(scan->fs, root);
+    int descriptor = index_create(scan->fs, root, INDEX_NEW_NAME);
     if (descriptor < 0) {
         return descriptor;
     }
-    return index_publish(scan->fs, root, descriptor, write_rows(scan, descriptor));
+    return index_publish(scan->fs, (struct fs_name){root, INDEX_NEW_NAME}, descriptor,
+                         write_rows(scan, descriptor));
 }
 
 static int write_memory(struct scan *scan)

@@ -44,7 +44,7 @@ static int perform_last(struct maildir_maildrop *opened, const struct fs *fs,
     if (removes) {
         return maildir_commit(opened, operation);
     }
-    maildir_write_notes(opened);
+    maildir_write_index(opened, NULL, NULL);
     return 0;
 }
 
