@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -109,7 +110,7 @@ int auth_client_ask(struct auth_client *client, struct auth_call *call,
     request.id = ++client->last_id;
     request.name_size = (uint16_t)question->name.size;
     request.response_size = (uint16_t)question->response.size;
-    strncpy(request.address, question->address, sizeof request.address - 1);
+    (void)snprintf(request.address, sizeof request.address, "%s", question->address);
     memcpy(request.data, question->name.data, question->name.size);
     if (question->response.size > 0) {
         memcpy(request.data + question->name.size, question->response.data,

@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/number.h"
+
 enum { ANSWER_SECONDS = 10 };
 
 static int connect_to(const char *state_dir, struct error *error)
@@ -60,15 +62,16 @@ static int read_answer(int descriptor, char *line, size_t capacity, struct error
 /* "error KIND TEXT", KIND as a number of our own. */
 static int refuse(const char *line, struct error *error)
 {
-    char *end = NULL;
-    unsigned long kind = 0;
-    if (strncmp(line, "error ", 6) == 0) {
-        kind = strtoul(line + 6, &end, 10);
-    }
-    if (end == NULL || kind == ERROR_NONE || kind >= ERROR_KIND_COUNT) {
+    uint64_t kind = ERROR_NONE;
+    bool is_error = strncmp(line, "error ", 6) == 0;
+    const char *rest = is_error ? line + 6 : "";
+    struct bytes number = bytes_of(rest);
+    number.size = bytes_find(number, ' ');
+    if (number_parse(number, ERROR_KIND_COUNT - 1, &kind) < 0 || kind == ERROR_NONE) {
         return error_set(error, ERROR_PROTOCOL, 0, "the server's answer makes no sense");
     }
-    return error_set(error, (enum error_kind)kind, 0, "%s", end + strspn(end, " "));
+    rest += number.size;
+    return error_set(error, (enum error_kind)kind, 0, "%s", rest + strspn(rest, " "));
 }
 
 int control_request(const char *state_dir, const char *request, char *answer, size_t capacity,

@@ -16,6 +16,8 @@
 
 #include "maildrop/maildir/keep.h"
 
+#undef system /* no stranger's octets reach it */
+
 enum { PATH_OCTETS = 400, NOBODY = 65534 };
 
 struct place {
