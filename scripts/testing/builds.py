@@ -51,9 +51,9 @@ class Build:
              "--native-file", self.source / "scripts/profiles" / self.profile,
              self.folder, self.source])
 
-    def compile(self):
+    def compile(self, *targets):
         self.configure()
-        run(["ninja", "-C", self.folder])
+        run(["ninja", "-C", self.folder, *targets])
 
     def install_tree(self):
         """Where unprivileged tests reach it, whatever folder the clone lies in."""
