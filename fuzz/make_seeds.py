@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""make_seeds.py DIALOGUES OUT: what the client says in each dialogue, behind 16 octets of choices, as a seed of
-server_line. The notation: tests/dialogues/README.md."""
+"""make_seeds.py DIALOGUES OUT [server]: what the client says in each dialogue, behind 16 octets of choices, as a seed of
+server_line; or what the server says, as a seed of client_reply. The notation: tests/dialogues/README.md."""
 
 import pathlib
 import re
@@ -37,11 +37,23 @@ def client_octets(path):
     return out
 
 
+def server_octets(path):
+    out = b"+OK ready\r\n"
+    for line in path.read_text().split("\n"):
+        if re.match(r"[Ss]:", line):
+            greeting = line.startswith("S: +OK Restante ready")
+            out = (b"" if greeting else out) + unescape(line[3:]) + b"\r\n"
+        elif line.startswith("Start: transaction"):
+            out += b"+OK\r\n+OK\r\n"
+    return out
+
+
 def main():
     out = pathlib.Path(sys.argv[2])
+    said = server_octets if sys.argv[3:] == ["server"] else client_octets
     out.mkdir(parents=True, exist_ok=True)
     for path in sorted(pathlib.Path(sys.argv[1]).glob("*.dialogue")):
-        octets = client_octets(path)
+        octets = said(path)
         # Answers that succeed, all at once; everything offered and answers that vary, octet by octet.
         (out / path.stem).write_bytes(bytes([0, 0]) + b"\xff" * 14 + octets)
         (out / (path.stem + ".small")).write_bytes(bytes([0xe8, 1]) + bytes(range(37, 51)) + octets)

@@ -9,6 +9,7 @@
  * - memory belongs to the host; the library never allocates and never blocks;
  * - nothing is thread-safe, and nothing is shared: use one session from one thread at a time. */
 
+#include <pop3/client.h>
 #include <pop3/reply.h>
 #include <pop3/server.h>
 

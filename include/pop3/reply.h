@@ -2,6 +2,13 @@
 #ifndef POP3_REPLY_H
 #define POP3_REPLY_H
 
+/* Marks what the shared library exports. */
+#if defined(__GNUC__)
+#define POP3_EXPORT __attribute__((visibility("default")))
+#else
+#define POP3_EXPORT
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -48,12 +48,6 @@
 extern "C" {
 #endif
 
-#if defined(__GNUC__)
-#define POP3_EXPORT __attribute__((visibility("default")))
-#else
-#define POP3_EXPORT
-#endif
-
 enum {
     POP3_LINE_OCTETS =
         512, /* a command or a first reply line, CR LF included: RFC 2449 section 4 */
