@@ -19,6 +19,13 @@ import restante
 PATIENCE = 30
 
 
+def prepare_child():
+    """The terminal is its own, and no signal is ignored because whoever runs the tests ignores it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Terminal:
     """The command with a terminal of its own, as its controlling one."""
 
@@ -29,7 +36,7 @@ class Terminal:
             [restante.BINARY, "user", *arguments, "-c", str(world.configuration_file)],
             stdin=self.slave, stdout=self.slave, stderr=stderr or self.slave,
             start_new_session=True, cwd="/",
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0), **world.identity())
+            preexec_fn=prepare_child, **world.identity())
 
     def expect(self, text):
         """Reads on until `text` comes after what was expected before."""
