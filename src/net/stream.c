@@ -1,60 +1,303 @@
 /* SPDX-License-Identifier: MIT */
-/* A TCP connection on libuv. Reads go into one buffer of the loop, so that an idle connection owns none;
- * a write is tried at once, and only what the kernel does not take waits for the loop. */
+/* A TCP connection on libuv, under TLS if it was secured. A write is tried at once, and only what the kernel
+ * does not take waits for the loop: plaintext where its owner has it, records in a copy. */
 #include "net/stream.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "base/container_of.h"
 
-static struct stream *stream_of(void *handle)
+/* Records that the kernel did not take at once. */
+struct record_write {
+    uv_write_t write;
+    bool of_data; /* the owner waits for it; else it is of TLS itself */
+    uint8_t octets[];
+};
+
+static void end(struct stream *stream)
 {
-    return CONTAINER_OF(handle, struct stream, tcp);
+    stream_read(stream, false);
+    if (!stream->ended) {
+        stream->ended = true;
+        stream->events->ended(stream);
+    }
+}
+
+static bool is_closing(const struct stream *stream)
+{
+    return uv_is_closing((const uv_handle_t *)&stream->tcp);
+}
+
+/* What the kernel takes at once; a broken connection takes all. */
+static size_t try_write(struct stream *stream, struct bytes octets)
+{
+    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)octets.data, (unsigned)octets.size);
+    int taken = uv_try_write((uv_stream_t *)&stream->tcp, &buffer, 1);
+    if (taken == UV_EAGAIN) {
+        return 0;
+    }
+    return taken < 0 ? octets.size : (size_t)taken;
+}
+
+static void go_on_writing(struct stream *stream, int status);
+
+static void on_record_written(uv_write_t *write, int status)
+{
+    struct record_write *record = CONTAINER_OF(write, struct record_write, write);
+    struct stream *stream = CONTAINER_OF(write->handle, struct stream, tcp);
+    bool of_data = record->of_data;
+    free(record);
+    if (of_data) {
+        go_on_writing(stream, status);
+    }
+}
+
+/* Sends records; false if some wait in a copy. */
+static bool send_records(struct stream *stream, const struct tls_output *output, bool of_data)
+{
+    struct bytes octets = {.data = output->data, .size = output->size};
+    if (octets.size == 0) {
+        return true;
+    }
+    octets = bytes_from(octets, try_write(stream, octets));
+    if (octets.size == 0) {
+        return true;
+    }
+    struct record_write *record = malloc(sizeof *record + octets.size);
+    if (record == NULL) {
+        return true; /* a record is missing: the peer will see it, and close */
+    }
+    record->of_data = of_data;
+    memcpy(record->octets, octets.data, octets.size);
+    uv_buf_t buffer = uv_buf_init((char *)record->octets, (unsigned)octets.size);
+    if (uv_write(&record->write, (uv_stream_t *)&stream->tcp, &buffer, 1, on_record_written) < 0) {
+        free(record);
+        return true;
+    }
+    return false;
+}
+
+static struct tls_output shared_output(struct stream *stream)
+{
+    return (struct tls_output){.data = stream->shared->output,
+                               .capacity = sizeof stream->shared->output};
+}
+
+/* Encrypts what is unsent, a chunk at a time; false if the kernel does not take it at once. */
+static bool encrypt(struct stream *stream)
+{
+    while (stream->unsent.size > 0) {
+        struct tls_output output = shared_output(stream);
+        struct bytes chunk = stream->unsent;
+        chunk.size = chunk.size < STREAM_CHUNK_SIZE ? chunk.size : STREAM_CHUNK_SIZE;
+        stream->unsent = bytes_from(stream->unsent, chunk.size);
+        if (tls_write(stream->tls, chunk, &output) != TLS_MORE) {
+            stream->unsent = (struct bytes){0};
+            return true; /* broken: the next read tells */
+        }
+        if (!send_records(stream, &output, true)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void go_on_writing(struct stream *stream, int status)
+{
+    if (status == UV_ECANCELED) {
+        return; /* closed meanwhile */
+    }
+    if (status < 0) {
+        stream->writing = false;
+        end(stream);
+        return;
+    }
+    if (stream->tls != NULL && !encrypt(stream)) {
+        return;
+    }
+    stream->writing = false;
+    stream->events->drained(stream);
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+    go_on_writing(CONTAINER_OF(write->handle, struct stream, tcp), status);
+}
+
+static bool write_plaintext(struct stream *stream, struct bytes octets)
+{
+    octets = bytes_from(octets, try_write(stream, octets));
+    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)octets.data, (unsigned)octets.size);
+    return octets.size == 0 ||
+           uv_write(&stream->write, (uv_stream_t *)&stream->tcp, &buffer, 1, on_written) < 0;
+}
+
+bool stream_write(struct stream *stream, struct bytes octets)
+{
+    bool taken;
+    if (stream->tls == NULL) {
+        taken = write_plaintext(stream, octets);
+    } else {
+        stream->unsent = octets;
+        taken = encrypt(stream);
+    }
+    stream->writing = !taken;
+    return taken;
+}
+
+/* One step of TLS; false if there is nothing more to do now. */
+static bool step_tls(struct stream *stream)
+{
+    struct tls_output output = shared_output(stream);
+    size_t size = 0;
+    enum tls_result result = stream->secured
+                                 ? tls_read(stream->tls, stream->shared->plaintext,
+                                            sizeof stream->shared->plaintext, &size, &output)
+                                 : tls_handshake(stream->tls, &output);
+    (void)send_records(stream, &output, false);
+    if (result == TLS_WAIT) {
+        return false;
+    }
+    if (result == TLS_CLOSED || result == TLS_FAILED) {
+        end(stream);
+        return false;
+    }
+    if (!stream->secured) {
+        stream->secured = true;
+        stream->events->secured(stream);
+        return true;
+    }
+    struct bytes octets = {.data = stream->shared->plaintext, .size = size};
+    stream->events->data(stream, octets);
+    return true;
+}
+
+/* Octets that TLS has not taken outlive the event in a copy. */
+static void keep_unread(struct stream *stream, struct bytes rest)
+{
+    if (rest.size == 0 || (stream->unread_held != NULL && rest.data == stream->unread.data)) {
+        stream->unread = rest;
+        return;
+    }
+    uint8_t *copy = malloc(rest.size);
+    if (copy == NULL) {
+        end(stream);
+        return;
+    }
+    memcpy(copy, rest.data, rest.size);
+    free(stream->unread_held);
+    stream->unread_held = copy;
+    stream->unread = (struct bytes){.data = copy, .size = rest.size};
+}
+
+static void take_records(struct stream *stream, struct bytes octets)
+{
+    tls_give(stream->tls, octets);
+    while (stream->reading && !is_closing(stream) && step_tls(stream)) {
+    }
+    explicit_bzero(stream->shared->plaintext, sizeof stream->shared->plaintext);
+    if (is_closing(stream) || stream->ended) {
+        return;
+    }
+    struct bytes rest = tls_rest(stream->tls);
+    tls_give(stream->tls, (struct bytes){0});
+    keep_unread(stream, rest);
+    if (rest.size == 0) {
+        free(stream->unread_held);
+        stream->unread_held = NULL;
+    }
 }
 
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     (void)suggested;
-    struct bytes buffer = stream_of(handle)->read_buffer;
-    *out = uv_buf_init((char *)(uintptr_t)buffer.data, (unsigned)buffer.size);
+    struct stream *stream = CONTAINER_OF(handle, struct stream, tcp);
+    *out = uv_buf_init((char *)stream->shared->input, sizeof stream->shared->input);
 }
 
 static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
 {
-    struct stream *stream = stream_of(handle);
+    struct stream *stream = CONTAINER_OF(handle, struct stream, tcp);
+    struct bytes octets = {.data = (const uint8_t *)buffer->base, .size = (size_t)size};
     if (size < 0) {
-        stream_read(stream, false);
-        stream->events->ended(stream);
-    } else if (size > 0) {
-        struct bytes octets = {.data = (const uint8_t *)buffer->base, .size = (size_t)size};
+        end(stream);
+    } else if (size > 0 && stream->tls == NULL) {
         stream->events->data(stream, octets);
+    } else if (size > 0) {
+        take_records(stream, octets);
     }
 }
 
-static void on_written(uv_write_t *write, int status)
+static void forget_resumed(struct stream *stream)
 {
-    struct stream *stream = stream_of(write->handle);
-    stream->writing = false;
-    if (status == UV_ECANCELED) {
-        return; /* closed meanwhile */
+    struct stream **link = &stream->shared->resumed;
+    while (stream->resumed && *link != NULL && *link != stream) {
+        link = &(*link)->resumed_next;
     }
-    if (status < 0) {
-        stream->events->ended(stream);
-    } else {
-        stream->events->drained(stream);
+    if (stream->resumed && *link == stream) {
+        *link = stream->resumed_next;
+    }
+    stream->resumed = false;
+}
+
+/* Streams that are read again while TLS holds octets of them. */
+static void on_idle(uv_idle_t *idle)
+{
+    struct stream_loop *shared = CONTAINER_OF(idle, struct stream_loop, idle);
+    while (shared->resumed != NULL) {
+        struct stream *stream = shared->resumed;
+        forget_resumed(stream);
+        if (stream->reading) {
+            take_records(stream, stream->unread);
+        }
+    }
+    (void)uv_idle_stop(idle);
+}
+
+static void resume(struct stream *stream)
+{
+    if (!stream->resumed) {
+        stream->resumed = true;
+        stream->resumed_next = stream->shared->resumed;
+        stream->shared->resumed = stream;
+        (void)uv_idle_start(&stream->shared->idle, on_idle);
+    }
+}
+
+void stream_read(struct stream *stream, bool on)
+{
+    if (on == stream->reading || is_closing(stream) || (on && stream->ended)) {
+        return;
+    }
+    stream->reading = on;
+    if (!on) {
+        (void)uv_read_stop((uv_stream_t *)&stream->tcp);
+        return;
+    }
+    (void)uv_read_start((uv_stream_t *)&stream->tcp, on_allocate, on_read); /* fails if closing */
+    if (stream->tls != NULL && (stream->unread.size > 0 || tls_has_pending(stream->tls))) {
+        resume(stream);
     }
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct stream *stream = stream_of(handle);
+    struct stream *stream = CONTAINER_OF(handle, struct stream, tcp);
     stream->events->closed(stream);
 }
 
-int stream_accept(struct stream *stream, uv_stream_t *listener, const struct stream_events *events,
-                  struct bytes read_buffer)
+int stream_loop_init(struct stream_loop *shared, uv_loop_t *loop)
 {
-    *stream = (struct stream){.events = events, .read_buffer = read_buffer};
+    shared->loop = loop;
+    shared->resumed = NULL;
+    return uv_idle_init(loop, &shared->idle);
+}
+
+int stream_accept(struct stream *stream, uv_stream_t *listener, const struct stream_events *events,
+                  struct stream_loop *shared)
+{
+    *stream = (struct stream){.events = events, .shared = shared};
     int result = uv_tcp_init(listener->loop, &stream->tcp);
     if (result == 0) {
         result = uv_accept(listener, (uv_stream_t *)&stream->tcp);
@@ -65,38 +308,15 @@ int stream_accept(struct stream *stream, uv_stream_t *listener, const struct str
     return result;
 }
 
-void stream_read(struct stream *stream, bool on)
+int stream_secure(struct stream *stream, struct tls_context *context)
 {
-    if (on == stream->reading) {
-        return;
-    }
-    stream->reading = on;
-    if (on) {
-        (void)uv_read_start((uv_stream_t *)&stream->tcp, on_allocate,
-                            on_read); /* fails if closing */
-    } else {
-        (void)uv_read_stop((uv_stream_t *)&stream->tcp);
-    }
+    stream->tls = tls_accept(context);
+    return stream->tls == NULL ? -1 : 0;
 }
 
-size_t stream_write(struct stream *stream, struct bytes octets)
+const struct tls *stream_tls(const struct stream *stream)
 {
-    uv_stream_t *handle = (uv_stream_t *)&stream->tcp;
-    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)octets.data, (unsigned)octets.size);
-    int taken = uv_try_write(handle, &buffer, 1);
-    if (taken == UV_EAGAIN) {
-        taken = 0;
-    }
-    if (taken < 0 || (size_t)taken == octets.size) {
-        return octets.size; /* a broken connection is told by the next read */
-    }
-    buffer.base += taken;
-    buffer.len -= (size_t)taken;
-    if (uv_write(&stream->write, handle, &buffer, 1, on_written) < 0) {
-        return octets.size;
-    }
-    stream->writing = true;
-    return (size_t)taken;
+    return stream->secured ? stream->tls : NULL;
 }
 
 bool stream_peer(const struct stream *stream, struct sockaddr_storage *address_out)
@@ -113,9 +333,20 @@ bool stream_progress(const struct stream *stream, struct tcp_progress *out)
            tcp_progress(descriptor, out);
 }
 
+/* Without it, the peer could not tell the end from a cut (RFC 8446 section 6.1). */
+static void finish_tls(struct stream *stream)
+{
+    if (stream->secured && !stream->writing && !stream->ended) {
+        struct tls_output output = shared_output(stream);
+        tls_finish(stream->tls, &output);
+        (void)send_records(stream, &output, false);
+    }
+}
+
 void stream_finish(struct stream *stream)
 {
     uv_os_fd_t descriptor;
+    finish_tls(stream);
     if (uv_fileno((const uv_handle_t *)&stream->tcp, &descriptor) == 0) {
         (void)shutdown(descriptor, SHUT_WR); /* fails where the peer is gone, which ends it too */
     }
@@ -124,5 +355,10 @@ void stream_finish(struct stream *stream)
 void stream_close(struct stream *stream)
 {
     stream->reading = false;
+    finish_tls(stream);
+    forget_resumed(stream);
+    stream->tls = tls_free(stream->tls);
+    free(stream->unread_held);
+    stream->unread_held = NULL;
     uv_close((uv_handle_t *)&stream->tcp, on_closed);
 }

@@ -8,9 +8,10 @@
 #include "base/attributes.h"
 #include "base/bytes.h"
 #include "net/tcp_progress.h"
+#include "net/tls.h"
 
-/* A connection as a stream of octets with four events, whatever lies beneath. Embedded in its owner; one
- * loop, one thread. No event is given from within a call on the stream. */
+/* A connection as a stream of octets with a few events, under TLS or not. Embedded in its owner; one loop,
+ * one thread. No event is given from within a call on the stream. */
 struct stream;
 
 struct stream_events {
@@ -18,34 +19,66 @@ struct stream_events {
     void (*data)(struct stream *stream, struct bytes octets);
     /* All that stream_write left over has been taken. */
     void (*drained)(struct stream *stream);
-    /* The peer closed its end, or the connection broke. Comes once; what is written may be lost. */
+    /* The handshake that stream_secure began is complete. */
+    void (*secured)(struct stream *stream);
+    /* The peer closed its end, or the connection or its TLS broke. Comes once; what is written may be
+     * lost. */
     void (*ended)(struct stream *stream);
     /* After stream_close: the memory is the owner's again. */
     void (*closed)(struct stream *stream);
 };
 
+enum { STREAM_INPUT_SIZE = 65536, STREAM_CHUNK_SIZE = 4 * TLS_RECORD_SIZE };
+
+/* What all streams of a loop share, filled and emptied within one event, so that an idle connection owns
+ * no buffer. */
+struct stream_loop {
+    uv_loop_t *loop;
+    uv_idle_t idle;
+    struct stream *resumed; /* those that have octets of before to be read */
+    uint8_t input[STREAM_INPUT_SIZE];
+    uint8_t plaintext[TLS_RECORD_SIZE];
+    uint8_t output[STREAM_CHUNK_SIZE + STREAM_CHUNK_SIZE / TLS_RECORD_SIZE * TLS_OVERHEAD + 16384];
+};
+
 struct stream {
     uv_tcp_t tcp;
     uv_write_t write;
+    struct stream_loop *shared;
     const struct stream_events *events;
-    struct bytes
-        read_buffer; /* shared by all streams of the loop: filled and emptied within one event */
+    struct tls *tls;      /* NULL: plaintext */
+    struct bytes unsent;  /* plaintext that stream_write was given and has not encrypted */
+    struct bytes unread;  /* octets of the peer that TLS has not taken */
+    uint8_t *unread_held; /* their memory */
+    struct stream *resumed_next;
+    bool resumed;
     bool reading;
     bool writing;
+    bool secured;
+    bool ended;
 };
 
+/* 0 or a negative libuv error. */
+int stream_loop_init(struct stream_loop *shared, uv_loop_t *loop) MUST_CHECK;
+
 /* Takes a connection from `listener`. 0 or a negative libuv error; then `closed` follows all the same.
- * `events` and `read_buffer` are borrowed for the stream's life. */
+ * `events` and `shared` are borrowed for the stream's life. */
 int stream_accept(struct stream *stream, uv_stream_t *listener, const struct stream_events *events,
-                  struct bytes read_buffer) MUST_CHECK;
+                  struct stream_loop *shared) MUST_CHECK;
+
+/* From here on the peer's octets belong to a TLS handshake, which runs while reading is on; `secured` or
+ * `ended` follows. Nothing may be half written. -1: no memory. */
+int stream_secure(struct stream *stream, struct tls_context *context) MUST_CHECK;
 
 /* Turns reading on or off; off, the kernel's buffer fills and the peer has to wait. */
 void stream_read(struct stream *stream, bool on);
 
-/* Writes: returns how many octets were taken at once. If fewer than `size`, the rest must stay where it
- * is until `drained`, and nothing else may be written till then. A broken connection takes all: `ended`
- * tells of it. */
-size_t stream_write(struct stream *stream, struct bytes octets);
+/* True: all octets were taken. False: they must stay where they are until `drained`, and nothing else may
+ * be written till then. A broken connection takes all: `ended` tells of it. */
+bool stream_write(struct stream *stream, struct bytes octets);
+
+/* The connection's TLS, for its facts; NULL before `secured`. */
+const struct tls *stream_tls(const struct stream *stream);
 
 /* The peer's address; false if it is gone. */
 bool stream_peer(const struct stream *stream, struct sockaddr_storage *address_out);
