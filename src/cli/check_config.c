@@ -32,8 +32,8 @@ int cli_check_config(int argc, char **argv)
     if (path == NULL || optind != argc) {
         return cli_usage("check-config", "one configuration file must be given with -c");
     }
-    struct configuration configuration;
-    struct configuration_notes notes;
+    static struct configuration configuration; /* large */
+    static struct configuration_notes notes;
     int result = preflight_load(path, &configuration, &notes, NULL);
     (void)fputs(notes.text, stderr);
     if (result == 0) {

@@ -73,11 +73,18 @@ static int take_message(struct child *child, const struct message *message, int 
     case MESSAGE_AUTH:
         child->auth = descriptor;
         return 0;
+    case MESSAGE_TICKETS:
+        child_take_tickets(message, &child->tickets);
+        return 0;
+    case MESSAGE_CERTIFICATES:
+        child->certificates = descriptor;
+        return 0;
     case MESSAGE_LISTEN:
         if (child->listener_count == CHILD_MOST_LISTENERS) {
             (void)close(descriptor);
             return error_set(error, ERROR_LIMIT, 0, "too many listening sockets");
         }
+        child->listener_tls[child->listener_count] = message->kind != 0;
         child->listeners[child->listener_count++] = descriptor;
         return 0;
     case MESSAGE_START:
@@ -103,7 +110,7 @@ int child_start(const char *name, struct child *child_out, struct error *error)
     (void)signal(SIGHUP, SIG_IGN); /* the master's business, also when a terminal sends it to all */
     (void)signal(SIGINT, SIG_IGN);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    *child_out = (struct child){.limits = -1, .generations = -1, .auth = -1};
+    *child_out = (struct child){.limits = -1, .generations = -1, .auth = -1, .certificates = -1};
     if (fcntl(CHILD_CHANNEL, F_SETFD, FD_CLOEXEC) < 0) {
         return error_set(error, ERROR_USAGE, 0, "only restante serve starts this");
     }
@@ -176,6 +183,13 @@ void child_send(const struct message *message)
             _exit(EX_SOFTWARE);
         }
     }
+}
+
+void child_take_tickets(const struct message *message, struct tls_tickets *tickets_out)
+{
+    _Static_assert(sizeof tickets_out->keys <= sizeof message->path, "they travel there");
+    memcpy(tickets_out->keys, message->path, sizeof tickets_out->keys);
+    tickets_out->count = TLS_TICKET_KEYS;
 }
 
 void child_take_log(int descriptor)

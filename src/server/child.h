@@ -2,10 +2,11 @@
 #ifndef RESTANTE_SERVER_CHILD_H
 #define RESTANTE_SERVER_CHILD_H
 
+#include "net/tls.h"
 #include "server/configuration.h"
 #include "server/messages.h"
 
-enum { CHILD_MOST_LISTENERS = CONFIGURATION_MOST_LISTEN * CONFIGURATION_MOST_WORKERS };
+enum { CHILD_MOST_LISTENERS = 2 * CONFIGURATION_MOST_LISTEN * CONFIGURATION_MOST_WORKERS };
 
 /* What the master gave to a child before MESSAGE_START. Descriptors are -1 where none came. */
 struct child {
@@ -14,7 +15,10 @@ struct child {
     int limits;
     int generations;
     int auth;
+    int certificates;
+    struct tls_tickets tickets;
     int listeners[CHILD_MOST_LISTENERS];
+    bool listener_tls[CHILD_MOST_LISTENERS];
     uint32_t listener_count;
 };
 
@@ -31,6 +35,9 @@ bool child_receive(struct message *message, int *descriptor_out);
 
 /* To the master; one that does not read for long is as good as dead, and so are we. */
 void child_send(const struct message *message);
+
+/* The keys in a MESSAGE_TICKETS. */
+void child_take_tickets(const struct message *message, struct tls_tickets *tickets_out);
 
 /* Puts the log where a MESSAGE_LOG says. */
 void child_take_log(int descriptor);

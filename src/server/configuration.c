@@ -171,6 +171,56 @@ static int parse_expire(const char *value, void *field)
     return parse_unsigned(value, 0, 36500, &days) < 0 ? -1 : parse_text(value, field);
 }
 
+static int parse_tls_minimum(const char *value, void *field)
+{
+    static const char *const choices[] = {"1.2", "1.3", NULL};
+    return parse_choice(value, choices, field);
+}
+
+static int parse_file(const char *value, void *field)
+{
+    if (strcmp(value, "none") == 0) {
+        *(char *)field = '\0';
+        return 0;
+    }
+    return parse_path(value, field);
+}
+
+/* The next of a list with commas between, without the blanks around it; NULL at the end. */
+static char *next_part(char **rest)
+{
+    char *part = strsep(rest, ",");
+    if (part != NULL) {
+        part += strspn(part, " \t");
+        size_t size = strlen(part);
+        while (size > 0 && strchr(" \t", part[size - 1]) != NULL) {
+            part[--size] = '\0';
+        }
+    }
+    return part;
+}
+
+static int parse_files(const char *value, void *field)
+{
+    struct configuration_files *files = field;
+    char copy[CONFIGURATION_VALUE_SIZE];
+    files->count = 0;
+    if (strcmp(value, "none") == 0) {
+        return 0;
+    }
+    if (parse_text(value, copy) < 0) {
+        return -1;
+    }
+    char *rest = copy;
+    for (char *part = next_part(&rest); part != NULL; part = next_part(&rest)) {
+        if (files->count == CONFIGURATION_MOST_FILES ||
+            parse_path(part, files->list[files->count++]) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int parse_addresses(const char *value, void *field)
 {
     struct configuration_addresses *addresses = field;
@@ -179,17 +229,14 @@ static int parse_addresses(const char *value, void *field)
         return -1;
     }
     addresses->count = 0;
+    if (strcmp(value, "none") == 0) {
+        return 0;
+    }
     char *rest = copy;
-    for (char *part = strsep(&rest, ","); part != NULL; part = strsep(&rest, ",")) {
+    for (char *part = next_part(&rest); part != NULL; part = next_part(&rest)) {
         if (addresses->count == CONFIGURATION_MOST_LISTEN) {
             return -1;
         }
-        part += strspn(part, " \t");
-        size_t size = strcspn(part, " \t");
-        if (part[size + strspn(part + size, " \t")] != '\0') {
-            return -1; /* two addresses without a comma */
-        }
-        part[size] = '\0';
         struct configuration_address *address = &addresses->list[addresses->count++];
         if (address_parse(part, &address->address, &address->size) < 0) {
             return -1;
@@ -210,6 +257,10 @@ static const struct kind kind_addresses = {
     parse_addresses, "up to 16 of ADDRESS:PORT, like 127.0.0.1:1110, [::1]:1110"};
 static const struct kind kind_plaintext_login = {parse_plaintext_login,
                                                  "never, loopback or always"};
+static const struct kind kind_tls_minimum = {parse_tls_minimum, "1.2 or 1.3"};
+static const struct kind kind_file = {parse_file, "none or the absolute path of a file"};
+static const struct kind kind_files = {
+    parse_files, "none or up to 8 absolute paths, like /etc/ssl/one.pem, /etc/ssl/two.pem"};
 static const struct kind kind_number = {parse_number, "a number from 0 to 1000000"};
 static const struct kind kind_positive = {parse_positive, "a number from 1 to 1000000"};
 static const struct kind kind_expire = {parse_expire, "never or a number of days"};
@@ -335,11 +386,11 @@ static void note_unknown(struct parser *parser, const char *section, const char 
                            "[%s] has no setting %s; write it in section [%s]", section, key,
                            elsewhere->section);
     } else if (!section_exists(section)) {
-        configuration_note(
-            parser->notes, true, parser->name, parser->line,
-            "there is no section [%s]; the sections are [server], [pop3], [limits], [maildrop], "
-            "[accounts] and [log]",
-            section);
+        configuration_note(parser->notes, true, parser->name, parser->line,
+                           "there is no section [%s]; the sections are [server], [pop3], [tls], "
+                           "[limits], [maildrop], "
+                           "[accounts] and [log]",
+                           section);
     } else {
         configuration_note(parser->notes, true, parser->name, parser->line,
                            "[%s] has no setting %s; restante.conf(5) lists the settings", section,
@@ -395,6 +446,18 @@ static void take_defaults(struct parser *parser)
 static void check_meaning(struct parser *parser)
 {
     const struct configuration *out = parser->out;
+    if (out->listen.count + out->listen_tls.count == 0) {
+        configuration_note(parser->notes, true, parser->name, configuration_line(out, "listen"),
+                           "nothing is listened on; write listen or listen-tls = ADDRESS:PORT");
+    }
+    if (out->tls_certificates.count != out->tls_keys.count) {
+        const char *given = out->tls_keys.count != 0 ? "key" : "certificate";
+        configuration_note(
+            parser->notes, true, parser->name, configuration_line(out, given),
+            "%u certificates and %u keys; write one key for each certificate, in the "
+            "same order",
+            out->tls_certificates.count, out->tls_keys.count);
+    }
     if (out->idle_timeout_ms < 600000) {
         configuration_note(
             parser->notes, false, parser->name, configuration_line(out, "idle-timeout"),

@@ -9,7 +9,8 @@
 
 enum {
     CONFIGURATION_VALUE_SIZE = 200, /* inih, as Debian builds it, takes lines up to this */
-    CONFIGURATION_MOST_LISTEN = 16,
+    CONFIGURATION_MOST_LISTEN = 16, /* of each kind */
+    CONFIGURATION_MOST_FILES = 8,
     CONFIGURATION_MOST_WORKERS = 64,
 #define SETTING(section, key, field, kind, fallback) +1
     CONFIGURATION_SETTINGS = 0
@@ -19,6 +20,7 @@ enum {
 
 enum plaintext_login { PLAINTEXT_LOGIN_NEVER, PLAINTEXT_LOGIN_LOOPBACK, PLAINTEXT_LOGIN_ALWAYS };
 enum configuration_store { STORE_MAILDIR };
+enum tls_minimum { TLS_MINIMUM_1_2, TLS_MINIMUM_1_3 };
 
 struct configuration_address {
     struct sockaddr_storage address;
@@ -34,7 +36,13 @@ struct configuration {
     struct configuration_addresses {
         struct configuration_address list[CONFIGURATION_MOST_LISTEN];
         uint32_t count;
-    } listen;
+    } listen, listen_tls;
+    struct configuration_files {
+        char list[CONFIGURATION_MOST_FILES][CONFIGURATION_VALUE_SIZE];
+        uint32_t count;
+    } tls_certificates, tls_keys; /* as many of the one as of the other */
+    enum tls_minimum tls_minimum;
+    char tls_client_ca[CONFIGURATION_VALUE_SIZE]; /* empty: none */
     enum plaintext_login plaintext_login;
     uint64_t login_timeout_ms;
     uint64_t idle_timeout_ms;

@@ -62,6 +62,14 @@ static void send_configuration(const struct fleet *fleet, struct child_process *
     children_send(child, &message, fleet->text);
 }
 
+static void send_tickets(const struct harbour *harbour, struct child_process *worker)
+{
+    struct message message = {.type = MESSAGE_TICKETS};
+    memcpy(message.path, harbour->tickets.keys, sizeof harbour->tickets.keys);
+    children_send(worker, &message, -1);
+    explicit_bzero(&message, sizeof message);
+}
+
 /* A channel of their own between a worker and auth. */
 static void introduce(struct fleet *fleet, struct child_process *worker)
 {
@@ -86,7 +94,8 @@ static void send_sockets(const struct fleet *fleet, struct child_process *worker
     for (uint32_t i = 0; i < fleet->sockets.count; i++) {
         const struct socket_group *group = &fleet->sockets.groups[i];
         for (uint32_t j = slot; j < group->count; j += fleet->configuration.workers) {
-            send_descriptor(worker, MESSAGE_LISTEN, group->sockets[j]);
+            struct message message = {.type = MESSAGE_LISTEN, .kind = group->tls};
+            children_send(worker, &message, group->sockets[j]);
         }
     }
 }
@@ -128,6 +137,8 @@ static int start_worker(struct fleet *fleet, uint32_t slot, struct error *error)
     send_configuration(fleet, worker);
     send_descriptor(worker, MESSAGE_LIMITS, harbour->limits_descriptor);
     send_descriptor(worker, MESSAGE_GENERATIONS, harbour->generations_readable);
+    send_tickets(harbour, worker);
+    send_descriptor(worker, MESSAGE_CERTIFICATES, fleet->certificates.memory);
     introduce(fleet, worker);
     send_sockets(fleet, worker, slot);
     send_descriptor(worker, MESSAGE_START, -1);
@@ -268,20 +279,24 @@ static const struct child_events events = {.message = on_message, .gone = on_gon
 
 struct fleet *fleet_start(struct harbour *harbour, const struct fleet_events *fleet_events,
                           const struct configuration *configuration, const char *path,
-                          struct bytes text, const struct sockets *sockets, struct error *error)
+                          struct bytes text, const struct sockets *sockets,
+                          struct certificates *certificates, struct error *error)
 {
     struct fleet *fleet = calloc(1, sizeof *fleet);
     if (fleet == NULL) {
         (void)error_set(error, ERROR_TEMPORARY, ENOMEM, "starting the processes");
+        certificates_close(certificates);
         return NULL;
     }
     fleet->harbour = harbour;
     fleet->events = fleet_events;
     fleet->configuration = *configuration;
     fleet->sockets = *sockets;
+    fleet->certificates = *certificates;
     (void)snprintf(fleet->path, sizeof fleet->path, "%s", path);
     fleet->text = make_text(text, error);
     if (fleet->text < 0) {
+        certificates_close(&fleet->certificates);
         free(fleet);
         return NULL;
     }
@@ -321,6 +336,24 @@ struct child_process *fleet_worker(const struct fleet *fleet, uint32_t number)
         }
     }
     return NULL;
+}
+
+void fleet_send_certificates(struct fleet *fleet)
+{
+    for (uint32_t slot = 0; slot < CONFIGURATION_MOST_WORKERS; slot++) {
+        if (fleet->workers[slot] != NULL) {
+            send_descriptor(fleet->workers[slot], MESSAGE_CERTIFICATES, fleet->certificates.memory);
+        }
+    }
+}
+
+void fleet_send_tickets(struct fleet *fleet)
+{
+    for (uint32_t slot = 0; slot < CONFIGURATION_MOST_WORKERS; slot++) {
+        if (fleet->workers[slot] != NULL) {
+            send_tickets(fleet->harbour, fleet->workers[slot]);
+        }
+    }
 }
 
 void fleet_send_log(struct fleet *fleet, int descriptor)
@@ -365,5 +398,6 @@ static void on_timer_closed(uv_handle_t *handle)
 void fleet_free(struct fleet *fleet)
 {
     (void)close(fleet->text);
+    certificates_close(&fleet->certificates);
     uv_close((uv_handle_t *)&fleet->restart, on_timer_closed);
 }

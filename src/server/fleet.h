@@ -6,6 +6,7 @@
  * makes a second fleet; when all of it is ready, the first is drained and goes when its last session has
  * ended. What is shared by all fleets, and outlives them, is the harbour: sockets, limits, generations. */
 
+#include "server/certificates.h"
 #include "server/children.h"
 #include "server/configuration.h"
 #include "server/connection_limits.h"
@@ -17,6 +18,7 @@ struct harbour {
     int limits_descriptor;
     struct limits *limits;
     int generations_writable, generations_readable;
+    struct tls_tickets tickets;
     bool numbers[LIMITS_MOST_PROCESSES]; /* those of workers that live */
 };
 
@@ -40,6 +42,7 @@ struct fleet {
     struct fleet *next;
     struct configuration configuration;
     struct sockets sockets;
+    struct certificates certificates;
     int text; /* memfd of the configuration */
     char path[MESSAGE_PATH_SIZE];
     struct child_process *auth;
@@ -52,10 +55,12 @@ struct fleet {
     bool killed; /* what ends now ends on purpose */
 };
 
-/* Starts the processes. `sockets` are copied; `text` is the configuration's. NULL on failure. */
+/* Starts the processes. `sockets` are copied, `certificates` are taken, on failure too; `text`
+ * is the configuration's. NULL on failure. */
 struct fleet *fleet_start(struct harbour *harbour, const struct fleet_events *events,
                           const struct configuration *configuration, const char *path,
-                          struct bytes text, const struct sockets *sockets, struct error *error);
+                          struct bytes text, const struct sockets *sockets,
+                          struct certificates *certificates, struct error *error);
 
 /* Accepts no more; sessions may go on for `milliseconds` (UINT64_MAX: as long as they take). */
 void fleet_drain(struct fleet *fleet, uint64_t milliseconds);
@@ -68,6 +73,10 @@ void fleet_send_to_workers(struct fleet *fleet, const struct message *message,
 
 /* The worker with that number in the limits, or NULL. */
 struct child_process *fleet_worker(const struct fleet *fleet, uint32_t number);
+
+/* Hands the certificates, or the ticket keys of the harbour, to every worker anew. */
+void fleet_send_certificates(struct fleet *fleet);
+void fleet_send_tickets(struct fleet *fleet);
 
 /* Hands a new log to every process. */
 void fleet_send_log(struct fleet *fleet, int descriptor);

@@ -20,6 +20,11 @@
 #include "server/preflight.h"
 #include "server/readiness.h"
 
+enum {
+    CERTIFICATE_LOOK_MS = 5000,
+    TICKET_ROTATION_MS = 12 * 3600 * 1000, /* a key opens tickets for three times that */
+};
+
 enum { EXIT_MISTAKE = 2, KILL_AFTER_MS = 5000, MOST_REQUESTS = 64 };
 
 /* A request that every auth process has to answer before it is answered. */
@@ -33,6 +38,8 @@ struct master {
     uv_loop_t loop;
     uv_signal_t signals[3];
     uv_timer_t kill_timer;
+    uv_timer_t certificate_timer; /* looks whether their files have changed */
+    uv_timer_t ticket_timer;
     const char *path;
     int ready_fd;
     struct harbour harbour;
@@ -71,12 +78,20 @@ static const struct fleet_events events;
 static int start_fleet(struct master *master, const struct configuration *configuration,
                        struct bytes text, struct error *error)
 {
+    static struct configuration_notes notes;
+    notes = (struct configuration_notes){0};
     if (sockets_prepare(&master->harbour.sockets, configuration, &master->next_sockets, error) <
         0) {
         return -1;
     }
+    static struct certificates certificates; /* large */
+    if (certificates_load(configuration, master->path, true, &certificates, &notes) < 0) {
+        log_notes(&notes, LOG_LEVEL_ERROR);
+        sockets_drop(&master->next_sockets, &master->harbour.sockets);
+        return error_set(error, ERROR_CONFIGURATION, 0, "there is no certificate to serve with");
+    }
     struct fleet *fleet = fleet_start(&master->harbour, &events, configuration, master->path, text,
-                                      &master->next_sockets, error);
+                                      &master->next_sockets, &certificates, error);
     if (fleet == NULL) {
         sockets_drop(&master->next_sockets, &master->harbour.sockets);
         return -1;
@@ -172,7 +187,8 @@ static void on_ready(struct fleet *fleet)
 {
     struct master *master = master_of(fleet);
     struct fleet *before = master->serving;
-    struct sockets old = master->harbour.sockets;
+    static struct sockets old; /* large */
+    old = master->harbour.sockets;
     master->serving = fleet;
     master->harbour.sockets = fleet->sockets;
     if (before == NULL) {
@@ -192,7 +208,8 @@ static void on_ready(struct fleet *fleet)
 static void on_failed(struct fleet *fleet)
 {
     struct master *master = master_of(fleet);
-    struct sockets failed = fleet->sockets;
+    static struct sockets failed; /* large */
+    failed = fleet->sockets;
     sockets_drop(&failed, &master->harbour.sockets);
     unlink_fleet(master, fleet);
     if (master->serving == NULL) {
@@ -394,14 +411,56 @@ static void on_signal(uv_signal_t *handle, int number)
     }
 }
 
+/* New certificates count for the connections that come; those that are there go on. */
+static void on_certificate_timer(uv_timer_t *timer)
+{
+    struct master *master = timer->data;
+    struct fleet *fleet = master->serving;
+    static struct configuration_notes notes;
+    static struct certificates certificates; /* large */
+    if (fleet == NULL || !certificates_changed(&fleet->certificates)) {
+        return;
+    }
+    notes = (struct configuration_notes){0};
+    if (certificates_load(&fleet->configuration, master->path, true, &certificates, &notes) < 0) {
+        log_notes(&notes, LOG_LEVEL_ERROR);
+        log_write(LOG_LEVEL_ERROR, "the certificates as they were stay in use");
+        memcpy(fleet->certificates.files, certificates.files, sizeof certificates.files);
+        return;
+    }
+    certificates_close(&fleet->certificates);
+    fleet->certificates = certificates;
+    fleet_send_certificates(fleet);
+    log_write(LOG_LEVEL_INFO, "certificates read again");
+}
+
+static void on_ticket_timer(uv_timer_t *timer)
+{
+    struct master *master = timer->data;
+    struct tls_tickets *tickets = &master->harbour.tickets;
+    memmove(tickets->keys[1], tickets->keys[0], (TLS_TICKET_KEYS - 1) * TLS_TICKET_KEY_SIZE);
+    tls_make_ticket_key(tickets->keys[0]);
+    for (struct fleet *fleet = master->fleets; fleet != NULL; fleet = fleet->next) {
+        fleet_send_tickets(fleet);
+    }
+}
+
 static int make_loop(struct master *master, struct error *error)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    if (uv_loop_init(&master->loop) < 0 || uv_timer_init(&master->loop, &master->kill_timer) < 0) {
+    if (uv_loop_init(&master->loop) < 0 || uv_timer_init(&master->loop, &master->kill_timer) < 0 ||
+        uv_timer_init(&master->loop, &master->certificate_timer) < 0 ||
+        uv_timer_init(&master->loop, &master->ticket_timer) < 0) {
         return error_set(error, ERROR_TEMPORARY, 0, "the loop cannot be made");
     }
     master->loop.data = master;
     master->kill_timer.data = master;
+    master->certificate_timer.data = master;
+    master->ticket_timer.data = master;
+    (void)uv_timer_start(&master->certificate_timer, on_certificate_timer, CERTIFICATE_LOOK_MS,
+                         CERTIFICATE_LOOK_MS);
+    (void)uv_timer_start(&master->ticket_timer, on_ticket_timer, TICKET_ROTATION_MS,
+                         TICKET_ROTATION_MS);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         (void)uv_signal_init(&master->loop, &master->signals[i]);
         (void)uv_signal_start(&master->signals[i], on_signal, numbers[i]);
@@ -414,6 +473,10 @@ static int make_harbour(struct master *master, const struct configuration *confi
 {
     struct harbour *harbour = &master->harbour;
     harbour->loop = &master->loop;
+    harbour->tickets.count = TLS_TICKET_KEYS;
+    for (uint32_t i = 0; i < TLS_TICKET_KEYS; i++) {
+        tls_make_ticket_key(harbour->tickets.keys[i]);
+    }
     harbour->limits_descriptor = limits_create(configuration->connections, error);
     if (harbour->limits_descriptor < 0 ||
         limits_map(harbour->limits_descriptor, &harbour->limits, error) < 0) {

@@ -21,12 +21,15 @@ enum {
 enum message_type {
     /* from the master */
     MESSAGE_CONFIGURATION, /* with the text of the configuration in a sealed memfd; `path` names its file */
-    MESSAGE_LIMITS,      /* with the memfd of the limits; `process` is the child's number in it */
-    MESSAGE_GENERATIONS, /* with the memfd of the generations */
-    MESSAGE_AUTH,        /* with one end of a channel between a worker and auth */
-    MESSAGE_LISTEN,      /* with a listening socket */
-    MESSAGE_START,       /* all that is needed was sent */
-    MESSAGE_LOG,         /* with the descriptor to log to from now on */
+    MESSAGE_LIMITS,       /* with the memfd of the limits; `process` is the child's number in it */
+    MESSAGE_GENERATIONS,  /* with the memfd of the generations */
+    MESSAGE_AUTH,         /* with one end of a channel between a worker and auth */
+    MESSAGE_TICKETS,      /* with the keys of TLS tickets in `path` */
+    MESSAGE_CERTIFICATES, /* with the memfd of certificates and keys */
+    MESSAGE_LISTEN,
+    /* `kind` nonzero: TLS from the first octet */ /* with a listening socket */
+    MESSAGE_START,                                 /* all that is needed was sent */
+    MESSAGE_LOG,                                   /* with the descriptor to log to from now on */
     MESSAGE_DRAIN, /* accept no more; sessions may go on for `milliseconds` (UINT64_MAX: for ever) */
     MESSAGE_FREED,   /* to the worker that asked: the maildrop of `ticket` was given up */
     MESSAGE_REFRESH, /* to auth: read the accounts again, answer REFRESHED with `ticket` */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "account/accounts.h"
+#include "server/certificates.h"
 
 static void check_user(const char *path, const struct configuration *configuration, const char *key,
                        const char *user, struct configuration_notes *notes)
@@ -82,6 +83,16 @@ static void check_mail_root(const char *path, const struct configuration *config
     }
 }
 
+/* Noted where they are wrong; who may not read the key (not root) is not told that it is. */
+static void check_certificates(const char *path, const struct configuration *configuration,
+                               struct configuration_notes *notes)
+{
+    static struct certificates certificates; /* large */
+    if (certificates_load(configuration, path, false, &certificates, notes) == 0) {
+        certificates_close(&certificates);
+    }
+}
+
 int preflight_load(const char *path, struct configuration *out, struct configuration_notes *notes,
                    struct bytes *text_out)
 {
@@ -98,6 +109,7 @@ int preflight_load(const char *path, struct configuration *out, struct configura
         check_user(path, out, "auth-user", out->auth_user, notes);
         check_accounts(path, out, notes);
         check_mail_root(path, out, notes);
+        check_certificates(path, out, notes);
         result = notes->mistakes == 0 ? 0 : -1;
     }
     if (result == 0 && text_out != NULL) {

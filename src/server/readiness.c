@@ -32,13 +32,15 @@ void readiness_notify(const char *state)
 
 void readiness_tell(int ready_fd, const struct sockets *sockets)
 {
-    char lines[CONFIGURATION_MOST_LISTEN * (ADDRESS_TEXT_SIZE + 8)];
+    char lines[2 * CONFIGURATION_MOST_LISTEN * (ADDRESS_TEXT_SIZE + 8)];
     size_t used = 0;
     for (uint32_t i = 0; i < sockets->count; i++) {
         char address[ADDRESS_TEXT_SIZE];
-        used += (size_t)snprintf(lines + used, sizeof lines - used, "pop3 %s\n",
+        used += (size_t)snprintf(lines + used, sizeof lines - used, "%s %s\n",
+                                 sockets->groups[i].tls ? "pop3s" : "pop3",
                                  address_format(&sockets->groups[i].bound, address));
-        log_write(LOG_LEVEL_INFO, "listening on %s", address);
+        log_write(LOG_LEVEL_INFO, "listening on %s%s", address,
+                  sockets->groups[i].tls ? " (TLS)" : "");
     }
     used += (size_t)snprintf(lines + used, sizeof lines - used, "ready\n");
     if (ready_fd >= 0) {

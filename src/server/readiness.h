@@ -5,7 +5,7 @@
 #include "server/sockets.h"
 
 /* Tells who started us that all listeners are bound and all processes run: to descriptor `ready_fd` (-1:
- * to nobody) a line "pop3 ADDRESS:PORT" for each listener, then "ready", and it is closed; and to systemd,
+ * to nobody) a line "pop3 ADDRESS:PORT" (under TLS "pop3s ADDRESS:PORT") for each listener, then "ready", and it is closed; and to systemd,
  * by its protocol, where NOTIFY_SOCKET says so. */
 void readiness_tell(int ready_fd, const struct sockets *sockets);
 

@@ -129,9 +129,9 @@ static void close_gently(struct session *session)
 static void write_event(struct session *session, const struct pop3_server_event *event)
 {
     struct bytes octets = {.data = event->u.write.data, .size = event->u.write.size};
-    size_t taken = stream_write(&session->stream, octets);
+    bool taken = stream_write(&session->stream, octets);
     session->wrote = uv_now(&session->worker->loop);
-    if (taken == octets.size) {
+    if (taken) {
         pop3_server_written(session->engine, octets.size);
     } else {
         session->write_size = octets.size; /* answered when all of it is gone */
@@ -201,6 +201,17 @@ static bool bad_commands_were_too_many(const struct session *session)
     return most != 0 && pop3_server_counters(session->engine)->bad_commands >= most;
 }
 
+static void begin_tls(struct session *session)
+{
+    session->handshaking = true;
+    if (stream_secure(&session->stream, session->worker->tls) < 0) {
+        session->end = "no-memory";
+        session_disconnect(session);
+        return;
+    }
+    stream_read(&session->stream, true);
+}
+
 /* Does one event; false if the session has to wait, or is over. */
 static bool handle(struct session *session, const struct pop3_server_event *event)
 {
@@ -246,7 +257,9 @@ static bool handle(struct session *session, const struct pop3_server_event *even
         transfer_release(session);
         pop3_server_released(session->engine);
         return true;
-    case POP3_SERVER_STARTTLS: /* not offered: see the connection's facts */
+    case POP3_SERVER_STARTTLS:
+        begin_tls(session);
+        return false;
     case POP3_SERVER_CLOSE:
         break;
     }
@@ -276,7 +289,8 @@ void session_drive(struct session *session)
 {
     uint32_t turns = 0;
     bool needs_input = false;
-    while (!session->closing && !session->lingering && !session->stream.writing) {
+    while (!session->closing && !session->lingering && !session->handshaking &&
+           !session->stream.writing) {
         struct pop3_server_event event;
         pop3_server_next(session->engine, &event);
         if (session->wait != WAIT_NOTHING && event.type != POP3_SERVER_WRITE) {
@@ -291,7 +305,7 @@ void session_drive(struct session *session)
             break;
         }
     }
-    if (!session->closing && !session->lingering) {
+    if (!session->closing && !session->lingering && !session->handshaking) {
         stream_read(&session->stream, needs_input);
         if (needs_input && session->page != NULL) {
             free(session->page);
@@ -329,6 +343,27 @@ static void on_drained(struct stream *stream)
     session_drive(session);
 }
 
+static bool may_send_password(const struct session *session)
+{
+    enum plaintext_login allowed = session->worker->configuration.plaintext_login;
+    return session->connection.encrypted || allowed == PLAINTEXT_LOGIN_ALWAYS ||
+           (allowed == PLAINTEXT_LOGIN_LOOPBACK && address_is_loopback(&session->peer));
+}
+
+static void on_secured(struct stream *stream)
+{
+    struct session *session = CONTAINER_OF(stream, struct session, stream);
+    bool after_stls = session->connection.starttls != 0;
+    session->handshaking = false;
+    session->connection.encrypted = 1;
+    session->connection.starttls = 0;
+    session->connection.user_allowed = may_send_password(session);
+    if (after_stls) {
+        pop3_server_tls_started(session->engine, &session->connection);
+    }
+    session_drive(session);
+}
+
 static void on_ended(struct stream *stream)
 {
     struct session *session = CONTAINER_OF(stream, struct session, stream);
@@ -339,8 +374,11 @@ static void on_ended(struct stream *stream)
     }
 }
 
-static const struct stream_events events = {
-    .data = on_data, .drained = on_drained, .ended = on_ended, .closed = on_stream_closed};
+static const struct stream_events events = {.data = on_data,
+                                            .drained = on_drained,
+                                            .secured = on_secured,
+                                            .ended = on_ended,
+                                            .closed = on_stream_closed};
 
 void session_end(struct session *session, enum pop3_end_reason reason, const char *why)
 {
@@ -350,6 +388,7 @@ void session_end(struct session *session, enum pop3_end_reason reason, const cha
     if (session->end == NULL) {
         session->end = why;
     }
+    session->handshaking = false;
     if (pop3_server_state(session->engine) != POP3_UPDATE) {
         login_abandon(session);
         if (session->store_busy) {
@@ -426,14 +465,11 @@ bool session_failed_too_often(const struct session *session)
            limits_failures(session->worker->limits, key, uv_hrtime() / 1000000) >= most;
 }
 
-static void start(struct session *session)
+static void start(struct session *session, bool tls)
 {
     struct worker *worker = session->worker;
-    const struct configuration *configuration = &worker->configuration;
-    bool loopback = address_is_loopback(&session->peer);
-    session->connection.user_allowed =
-        configuration->plaintext_login == PLAINTEXT_LOGIN_ALWAYS ||
-        (configuration->plaintext_login == PLAINTEXT_LOGIN_LOOPBACK && loopback);
+    session->connection.user_allowed = may_send_password(session);
+    session->connection.starttls = !tls;
     session->engine =
         pop3_server_init(session->engine_memory, &worker->options, &session->connection);
     session->holder.give_up = deadlines_give_up;
@@ -443,13 +479,17 @@ static void start(struct session *session)
         session_disconnect(session);
     } else if (!is_welcome(session)) {
         session_end(session, POP3_END_LIMIT, NULL);
+    } else if (tls) {
+        begin_tls(session);
+        deadlines_arm(session);
     } else {
         session_drive(session);
     }
 }
 
-void session_accept(struct worker *worker, uv_stream_t *listener)
+void session_accept(struct listener *listener)
 {
+    struct worker *worker = listener->worker;
     struct session *session = calloc(1, sizeof *session + pop3_server_size());
     if (session == NULL) {
         log_write(LOG_LEVEL_ERROR, "no memory for another session");
@@ -461,8 +501,8 @@ void session_accept(struct worker *worker, uv_stream_t *listener)
     (void)uv_timer_init(&worker->loop, &session->timer);
     session->timer.data = session;
     worker_add(worker, session);
-    struct bytes buffer = {.data = worker->read_buffer, .size = sizeof worker->read_buffer};
-    if (stream_accept(&session->stream, listener, &events, buffer) < 0 ||
+    if (stream_accept(&session->stream, (uv_stream_t *)&listener->tcp, &events, &worker->streams) <
+            0 ||
         !stream_peer(&session->stream, &session->peer)) {
         /* gone before it was accepted */
         session->closing = true;
@@ -473,5 +513,5 @@ void session_accept(struct worker *worker, uv_stream_t *listener)
         return;
     }
     (void)address_format(&session->peer, session->address);
-    start(session);
+    start(session, listener->tls);
 }

@@ -34,7 +34,8 @@ struct session {
     bool store_busy; /* an operation is under way */
     bool abandoned;  /* its result is of no use */
     bool sampled;
-    uint8_t handles; /* that are not closed yet */
+    bool handshaking; /* TLS is being set up: the engine has to wait */
+    uint8_t handles;  /* that are not closed yet */
     enum session_wait wait;
     uint32_t bad_logins;
 
@@ -88,7 +89,7 @@ struct session {
 };
 
 /* Takes a connection that waits at `listener`. */
-void session_accept(struct worker *worker, uv_stream_t *listener);
+void session_accept(struct listener *listener);
 
 /* Ends it as the engine does: SHUTDOWN when the worker is drained, TAKEN_OVER when another login needs the
  * maildrop. Sessions in UPDATE finish first. */

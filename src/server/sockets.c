@@ -84,11 +84,11 @@ static int add_socket(struct socket_group *group, struct error *error)
 }
 
 static const struct socket_group *find(const struct sockets *sockets,
-                                       const struct configuration_address *asked)
+                                       const struct configuration_address *asked, bool tls)
 {
     for (uint32_t i = 0; i < sockets->count; i++) {
         const struct configuration_address *other = &sockets->groups[i].asked;
-        if (other->size == asked->size &&
+        if (sockets->groups[i].tls == tls && other->size == asked->size &&
             memcmp(&other->address, &asked->address, asked->size) == 0) {
             return &sockets->groups[i];
         }
@@ -99,11 +99,12 @@ static const struct socket_group *find(const struct sockets *sockets,
 static int prepare_group(const struct sockets *current, const struct configuration_address *asked,
                          uint32_t workers, struct socket_group *group, struct error *error)
 {
-    const struct socket_group *before = find(current, asked);
+    const struct socket_group *before = find(current, asked, group->tls);
     if (before != NULL) {
         *group = *before;
     } else {
-        *group = (struct socket_group){.asked = *asked, .bound = asked->address};
+        group->asked = *asked;
+        group->bound = asked->address;
         if (*port_of(&group->bound) != 0 && probe(asked, error) < 0) {
             return -1;
         }
@@ -116,21 +117,29 @@ static int prepare_group(const struct sockets *current, const struct configurati
     return 0;
 }
 
+static int prepare_groups(const struct sockets *current,
+                          const struct configuration_addresses *asked, bool tls, uint32_t workers,
+                          struct sockets *next, struct error *error)
+{
+    for (uint32_t i = 0; i < asked->count; i++) {
+        struct socket_group *group = &next->groups[next->count++];
+        group->tls = tls;
+        if (prepare_group(current, &asked->list[i], workers, group, error) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int sockets_prepare(const struct sockets *current, const struct configuration *configuration,
                     struct sockets *next, struct error *error)
 {
+    uint32_t workers = configuration->workers;
     *next = (struct sockets){0};
-    for (uint32_t i = 0; i < configuration->listen.count; i++) {
-        if (find(next, &configuration->listen.list[i]) != NULL &&
-            *port_of(&next->groups[0].asked.address) != 0) {
-            continue; /* the same address twice */
-        }
-        struct socket_group *group = &next->groups[next->count++];
-        if (prepare_group(current, &configuration->listen.list[i], configuration->workers, group,
-                          error) < 0) {
-            sockets_drop(next, current);
-            return -1;
-        }
+    if (prepare_groups(current, &configuration->listen, false, workers, next, error) < 0 ||
+        prepare_groups(current, &configuration->listen_tls, true, workers, next, error) < 0) {
+        sockets_drop(next, current);
+        return -1;
     }
     return 0;
 }

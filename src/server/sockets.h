@@ -8,6 +8,7 @@
  * They outlive workers and reloads: what nobody has accepted waits in them. */
 
 struct socket_group {
+    bool tls;                           /* from the first octet */
     struct configuration_address asked; /* as the configuration has it */
     struct sockaddr_storage bound;      /* with the port that port 0 became */
     int sockets[CONFIGURATION_MOST_WORKERS];
@@ -15,7 +16,7 @@ struct socket_group {
 };
 
 struct sockets {
-    struct socket_group groups[CONFIGURATION_MOST_LISTEN];
+    struct socket_group groups[2 * CONFIGURATION_MOST_LISTEN];
     uint32_t count;
 };
 

@@ -8,7 +8,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
 #include "base/version.h"
+#include "server/certificates.h"
 #include "server/child.h"
 #include "server/session.h"
 
@@ -82,38 +84,38 @@ void worker_forget_rest(struct worker *worker, struct session *session)
 
 static void on_connection(uv_stream_t *listener, int status)
 {
-    struct worker *worker = listener->data;
     if (status < 0) {
         log_write(LOG_LEVEL_ERROR, "accepting a connection: %s", uv_strerror(status));
         return;
     }
-    session_accept(worker, listener);
+    session_accept(CONTAINER_OF(listener, struct listener, tcp));
 }
 
 static void on_listener_closed(uv_handle_t *handle)
 {
-    free(handle);
+    free(CONTAINER_OF(handle, struct listener, tcp));
 }
 
-static void listen_on(struct worker *worker, int descriptor)
+static void listen_on(struct worker *worker, int descriptor, bool tls)
 {
     enum { BACKLOG = 4096 };
-    uv_tcp_t *listener = calloc(1, sizeof *listener);
+    struct listener *listener = calloc(1, sizeof *listener);
     size_t most = sizeof worker->listeners / sizeof worker->listeners[0];
     if (listener == NULL || worker->draining || worker->listener_count == most) {
         free(listener);
         (void)close(descriptor);
         return;
     }
-    (void)uv_tcp_init(&worker->loop, listener);
-    listener->data = worker;
-    int result = uv_tcp_open(listener, descriptor);
+    (void)uv_tcp_init(&worker->loop, &listener->tcp);
+    listener->worker = worker;
+    listener->tls = tls;
+    int result = uv_tcp_open(&listener->tcp, descriptor);
     if (result == 0) {
-        result = uv_listen((uv_stream_t *)listener, BACKLOG, on_connection);
+        result = uv_listen((uv_stream_t *)&listener->tcp, BACKLOG, on_connection);
     }
     if (result < 0) {
         log_write(LOG_LEVEL_ERROR, "listening: %s", uv_strerror(result));
-        uv_close((uv_handle_t *)listener, on_listener_closed);
+        uv_close((uv_handle_t *)&listener->tcp, on_listener_closed);
         return;
     }
     worker->listeners[worker->listener_count++] = listener;
@@ -142,7 +144,7 @@ static void on_drain_timer(uv_timer_t *timer)
 static void drain(struct worker *worker, uint64_t milliseconds)
 {
     for (uint32_t i = 0; i < worker->listener_count; i++) {
-        uv_close((uv_handle_t *)worker->listeners[i], on_listener_closed);
+        uv_close((uv_handle_t *)&worker->listeners[i]->tcp, on_listener_closed);
     }
     worker->listener_count = 0;
     worker->draining = true;
@@ -153,10 +155,29 @@ static void drain(struct worker *worker, uint64_t milliseconds)
     exit_if_drained(worker);
 }
 
+/* New ones, for the connections that come; those that are there go on with theirs. */
+static void take_certificates(struct worker *worker, int descriptor)
+{
+    struct error error;
+    struct tls_context *context;
+    if (certificates_use(descriptor, &worker->configuration, &worker->tickets, &context, &error) <
+        0) {
+        log_write(LOG_LEVEL_ERROR, "%s", error.text);
+    } else {
+        (void)tls_context_free(worker->tls);
+        worker->tls = context;
+    }
+    (void)close(descriptor);
+}
+
 static void take_message(struct worker *worker, const struct message *message, int descriptor)
 {
     if (message->type == MESSAGE_LISTEN) {
-        listen_on(worker, descriptor);
+        listen_on(worker, descriptor, message->kind != 0);
+    } else if (message->type == MESSAGE_TICKETS) {
+        child_take_tickets(message, &worker->tickets);
+    } else if (message->type == MESSAGE_CERTIFICATES) {
+        take_certificates(worker, descriptor);
     } else if (message->type == MESSAGE_AUTH) {
         auth_client_connect(&worker->auth, descriptor);
     } else if (message->type == MESSAGE_LOG) {
@@ -201,6 +222,12 @@ static int make_shared(struct worker *worker, const struct child *child, struct 
         verification_cache_create(&worker->cache, error) < 0) {
         return -1;
     }
+    worker->tickets = child->tickets;
+    if (certificates_use(child->certificates, &worker->configuration, &worker->tickets,
+                         &worker->tls, error) < 0) {
+        return -1;
+    }
+    (void)close(child->certificates);
     struct maildrop_options options = {.path = worker->configuration.path};
     executor_init(&worker->executor, &worker->loop);
     return maildrop_maildir_create(&options, &worker->executor.interface, &worker->store, error);
@@ -208,7 +235,8 @@ static int make_shared(struct worker *worker, const struct child *child, struct 
 
 static int make_loop(struct worker *worker, struct error *error)
 {
-    if (uv_loop_init(&worker->loop) < 0 || uv_idle_init(&worker->loop, &worker->idle) < 0 ||
+    if (uv_loop_init(&worker->loop) < 0 || stream_loop_init(&worker->streams, &worker->loop) < 0 ||
+        uv_idle_init(&worker->loop, &worker->idle) < 0 ||
         uv_timer_init(&worker->loop, &worker->drain_timer) < 0 ||
         uv_poll_init(&worker->loop, &worker->master, CHILD_CHANNEL) < 0 ||
         uv_poll_start(&worker->master, UV_READABLE, on_master) < 0) {
@@ -237,7 +265,7 @@ static int start(struct worker *worker, struct error *error)
     };
     auth_client_connect(&worker->auth, child.auth);
     for (uint32_t i = 0; i < child.listener_count; i++) {
-        listen_on(worker, child.listeners[i]);
+        listen_on(worker, child.listeners[i], child.listener_tls[i]);
     }
     return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "account/verification_cache.h"
 #include "maildrop/maildrop.h"
+#include "net/stream.h"
 #include "server/auth_client.h"
 #include "server/buffers.h"
 #include "server/child.h"
@@ -15,6 +16,13 @@
 #include "server/holders.h"
 
 struct session;
+
+/* A socket that connections come to. */
+struct listener {
+    uv_tcp_t tcp;
+    struct worker *worker;
+    bool tls; /* from the first octet */
+};
 
 /* What the sessions of one worker share. One loop, one thread. */
 struct worker {
@@ -35,11 +43,13 @@ struct worker {
     struct holders holders;
     struct session *sessions; /* all, for draining */
     uint32_t session_count;
-    uv_tcp_t *listeners[CHILD_MOST_LISTENERS];
+    struct listener *listeners[CHILD_MOST_LISTENERS];
     uint32_t listener_count;
     uv_timer_t drain_timer;
     bool draining;
-    uint8_t read_buffer[65536];
+    struct stream_loop streams;
+    struct tls_context *tls;
+    struct tls_tickets tickets;
 };
 
 /* The worker process. Returns its exit status. */
