@@ -123,6 +123,7 @@ static int prepare(struct run *run)
     host->options.implementation = "Restante-test";
     host->options.expire = "NEVER";
     host->options.max_bad_commands = 10;
+    host->connection.starttls = 1; /* as the server */
     host->user = copy(dialogue->user, run->user, sizeof run->user);
     host->password = copy(dialogue->password, run->password, sizeof run->password);
     host->password_size = dialogue->password.size;
