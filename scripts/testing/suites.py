@@ -12,7 +12,8 @@ from results import Case, FAILED
 # Rooms and kinds of unit tests: the names of Meson's suites.
 MESON_SUITES = ("base", "pop3", "maildrop", "account", "net", "server", "cli", "dialogues", "crash",
                 "fuzz", "examples")
-PYTEST_SUITES = {"harness": "tests/harness", "wire": "tests/wire", "clients": "tests/clients"}
+PYTEST_SUITES = {"harness": "tests/harness", "wire": "tests/wire", "clients": "tests/clients",
+                 "access": "tests/access"}
 NAMES = ("lint", *MESON_SUITES, *PYTEST_SUITES, "conformance")
 # Tests of these Meson suites run only with --full.
 LONG = "long"

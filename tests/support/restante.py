@@ -181,6 +181,7 @@ class Server:
         self.world = world
         self.stopped = False
         self.addresses = []
+        self.tls_addresses = []
         reader, writer = os.pipe()
         try:
             with open(world.log_file, "ab") as log:
@@ -208,13 +209,18 @@ class Server:
         for line in text.decode().splitlines()[:-1]:
             kind, where = line.split(" ", 1)
             host, _, port = where.rpartition(":")
-            assert kind == "pop3", line
-            self.addresses.append((host.strip("[]"), int(port)))
+            assert kind in ("pop3", "pop3s"), line
+            addresses = self.addresses if kind == "pop3" else self.tls_addresses
+            addresses.append((host.strip("[]"), int(port)))
         assert self.addresses
 
     @property
     def address(self):
         return self.addresses[0]
+
+    @property
+    def tls_address(self):
+        return self.tls_addresses[0]
 
     @property
     def port(self):
@@ -248,11 +254,12 @@ class Server:
 
     def worker_of(self, client):
         """The process that serves a client's connection (root only)."""
-        host, port = client.socket.getsockname()[:2]
+        port = client.socket.getsockname()[1]
+        server_port = client.socket.getpeername()[1]
         inode = None
         for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
             fields = line.split()
-            if (int(fields[1].split(":")[1], 16) == self.port
+            if (int(fields[1].split(":")[1], 16) == server_port
                     and int(fields[2].split(":")[1], 16) == port and fields[9] != "0"):
                 inode = fields[9]
         for process in self.children():

@@ -159,12 +159,13 @@ def test_capa_says_what_is_true(world):
     with world.start().client() as client:
         before = client.lines(b"CAPA")
         assert {b"TOP", b"USER", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"UIDL",
-                b"EXPIRE 30", b"LANG"} <= set(before)
+                b"EXPIRE 30", b"LANG", b"STLS"} <= set(before)
         assert any(line.startswith(b"UTF8") for line in before)
-        assert not any(line.startswith((b"STLS", b"SASL", b"LOGIN-DELAY")) for line in before)
+        assert not any(line.startswith((b"SASL", b"LOGIN-DELAY")) for line in before)
         client.login()
         after = client.lines(b"CAPA")
         assert any(line.startswith(b"IMPLEMENTATION ") for line in after)
+        assert b"STLS" not in after
 
 
 @pytest.mark.sanitized
