@@ -76,7 +76,7 @@ class Run:
                 jobs.append(pool.submit(self.suite, "lint", suites.lint))
             if self.wants("harness"):
                 jobs.append(pool.submit(self.pytest, "harness", self.release))
-            if units or self.wants("wire", "clients"):
+            if units or self.wants("wire", "clients", "access"):
                 self.suite("build-release", self.prepare, self.release)
             if units or self.wants("wire"):
                 self.suite("build-sanitize", self.prepare, self.sanitize)
@@ -95,6 +95,8 @@ class Run:
         if self.wants("wire"):
             self.pytest("wire", self.release)
             self.pytest("wire", self.sanitize)
+        if self.wants("access"):
+            self.pytest("access", self.release)
         if self.wants("conformance") and not self.select:
             self.suite("conformance", conformance.check, builds.ROOT, self.results)
 
