@@ -22,6 +22,7 @@
 #include "base/attributes.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "sasl/scram_keys.h"
 
 struct accounts;
 
@@ -57,6 +58,9 @@ bool accounts_is_current(const struct accounts *accounts);
 bool accounts_equal(const struct accounts *a, const struct accounts *b);
 
 struct accounts_facts {
+    uint32_t schemes; /* bits 1 << enum verifier_scheme: of accounts that are not locked */
+    uint32_t
+        scram_iterations[SCRAM_HASH_COUNT]; /* the commonest of that scheme; 0: there is none */
     uint32_t count;
     uint32_t locked;
     uint64_t memory_max; /* the most that one check takes, for comparison with `hash-memory` */

@@ -10,18 +10,12 @@
 
 #include "account/account_line.h"
 #include "account/accounts_table.h"
+#include "account/cost_kinds.h"
 #include "account/line_reader.h"
 
 enum {
-    KINDS_MAX = 64, /* of cost in one file that compete for the decoy */
     LOAD_TRIES = 3,
     UNSETTLED_MS = 20, /* two clock ticks of the slowest kernels in use, and some */
-};
-
-struct kind {
-    struct verifier_cost cost;
-    uint32_t count;
-    uint32_t example; /* index of an entry */
 };
 
 static bool same_status(const struct stat *a, const struct stat *b)
@@ -37,27 +31,19 @@ static int64_t elapsed_ms(const struct timespec *from, const struct timespec *to
 }
 
 /* Counts the newest entry among those of its kind. */
-static void count_kind(struct accounts *accounts, struct kind kinds[KINDS_MAX],
+static void count_kind(struct accounts *accounts, struct cost_kinds *kinds,
                        const struct verifier_cost *cost)
 {
+    accounts->facts.schemes |= 1U << cost->scheme;
     if (cost->memory > accounts->facts.memory_max) {
         accounts->facts.memory_max = cost->memory;
         accounts->facts.memory_max_line = accounts->entries[accounts->count - 1].number;
     }
-    for (size_t i = 0; i < KINDS_MAX; i++) {
-        if (kinds[i].count == 0) {
-            kinds[i].cost = *cost;
-            kinds[i].example = accounts->count - 1;
-        }
-        if (verifier_cost_equal(&kinds[i].cost, cost)) {
-            kinds[i].count++;
-            return;
-        }
-    }
+    cost_kinds_count(kinds, cost, accounts->count - 1);
 }
 
-static int load_line(struct accounts *accounts, const struct line *line,
-                     struct kind kinds[KINDS_MAX], struct error *error)
+static int load_line(struct accounts *accounts, const struct line *line, struct cost_kinds *kinds,
+                     struct error *error)
 {
     struct account_line account;
     struct error mistake;
@@ -87,9 +73,19 @@ static int load_line(struct accounts *accounts, const struct line *line,
     return 0;
 }
 
+static void note_commonest(struct accounts *accounts, const struct cost_kinds *kinds)
+{
+    struct accounts_facts *facts = &accounts->facts;
+    accounts->has_decoy = cost_kinds_commonest(kinds, &accounts->decoy);
+    facts->scram_iterations[SCRAM_SHA_256] =
+        (uint32_t)cost_kinds_commonest_work(kinds, VERIFIER_SCRAM_SHA_256);
+    facts->scram_iterations[SCRAM_SHA_1] =
+        (uint32_t)cost_kinds_commonest_work(kinds, VERIFIER_SCRAM_SHA_1);
+}
+
 static int load_lines(struct accounts *accounts, struct error *error)
 {
-    struct kind kinds[KINDS_MAX] = {0};
+    struct cost_kinds kinds = {0};
     struct line_reader reader;
     struct line line;
     int more = -1;
@@ -98,7 +94,7 @@ static int load_lines(struct accounts *accounts, struct error *error)
     accounts->facts = (struct accounts_facts){0};
     if (line_reader_init(&reader, accounts->descriptor, error) == 0) {
         while ((more = line_reader_next(&reader, &line, error)) == 1) {
-            if (load_line(accounts, &line, kinds, error) < 0) {
+            if (load_line(accounts, &line, &kinds, error) < 0) {
                 more = -1;
                 break;
             }
@@ -108,14 +104,7 @@ static int load_lines(struct accounts *accounts, struct error *error)
     }
     line_reader_finish(&reader);
     secret_wipe_stack();
-    uint32_t most = 0;
-    for (size_t i = 0; i < KINDS_MAX; i++) {
-        if (kinds[i].count > most) {
-            most = kinds[i].count;
-            accounts->decoy = kinds[i].example;
-        }
-    }
-    accounts->has_decoy = most > 0;
+    note_commonest(accounts, &kinds);
     return more;
 }
 

@@ -45,7 +45,8 @@ static const struct scheme schemes[] = {
     {"MD5-CRYPT", "$1$", verifier_crypt_examine, verifier_crypt_check},
     {"ARGON2ID", "$argon2id$", verifier_argon2_examine, verifier_argon2_check},
     {"ARGON2I", "$argon2i$", verifier_argon2_examine, verifier_argon2_check},
-    {"SCRAM-SHA-256", "", verifier_scram_examine, verifier_scram_check},
+    {"SCRAM-SHA-256", "", verifier_scram_sha_256_examine, verifier_scram_sha_256_check},
+    {"SCRAM-SHA-1", "", verifier_scram_sha_1_examine, verifier_scram_sha_1_check},
 };
 
 int verifier_malformed(struct error *error, const char *what, const char *right)
@@ -142,6 +143,25 @@ uint64_t verifier_memory(struct bytes verifier)
 {
     struct verifier_cost cost;
     return verifier_examine(verifier, &cost, NULL) == 0 ? cost.memory : 0;
+}
+
+bool verifier_scram_keys(struct bytes verifier, enum scram_hash hash, struct scram_keys *keys_out)
+{
+    static const enum verifier_scheme kept_as[SCRAM_HASH_COUNT] = {
+        [SCRAM_SHA_256] = VERIFIER_SCRAM_SHA_256, [SCRAM_SHA_1] = VERIFIER_SCRAM_SHA_1};
+    const struct scheme *scheme;
+    struct bytes text;
+    struct verifier_cost cost;
+    return examine(verifier, &scheme, &text, &cost, NULL) == 0 && cost.scheme == kept_as[hash] &&
+           verifier_scram_parse(hash, text, keys_out) == 0;
+}
+
+bool verifier_text(struct bytes verifier, struct bytes *password_out)
+{
+    const struct scheme *scheme;
+    struct verifier_cost cost;
+    return examine(verifier, &scheme, password_out, &cost, NULL) == 0 &&
+           cost.scheme == VERIFIER_PLAIN;
 }
 
 bool verifier_cost_equal(const struct verifier_cost *a, const struct verifier_cost *b)

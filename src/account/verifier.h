@@ -4,13 +4,14 @@
 
 /* A verifier is what a file of accounts keeps in place of a password: "{SCHEME}octets", as Dovecot writes
  * it. Schemes: PLAIN, CRYPT (yescrypt, gost-yescrypt, scrypt, bcrypt, sha512-crypt, sha256-crypt,
- * md5-crypt, DES), SHA512-CRYPT, SHA256-CRYPT, BLF-CRYPT, ARGON2ID, ARGON2I, SCRAM-SHA-256. All functions
- * may be called from any thread. */
+ * md5-crypt, DES), SHA512-CRYPT, SHA256-CRYPT, BLF-CRYPT, ARGON2ID, ARGON2I, SCRAM-SHA-256, SCRAM-SHA-1.
+ * All functions may be called from any thread. */
 
 #include "account/secret.h"
 #include "base/attributes.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "sasl/scram_keys.h"
 
 enum {
     VERIFIER_OCTETS_MAX = 1024,
@@ -26,6 +27,7 @@ enum verifier_scheme {
     VERIFIER_CRYPT,
     VERIFIER_ARGON2,
     VERIFIER_SCRAM_SHA_256,
+    VERIFIER_SCRAM_SHA_1,
 };
 
 /* What a check of the verifier costs. Two verifiers with equal costs take the same time. */
@@ -51,6 +53,11 @@ int verifier_check(struct bytes verifier, const struct secret *secret,
 
 /* The octets that verifier_check will take for it, 0 for one that verifier_examine refuses. */
 uint64_t verifier_memory(struct bytes verifier);
+
+/* For exchanges that prove a password without sending it. The keys of that hash, if the verifier holds
+ * them; the password itself, borrowed from the verifier, if that is {PLAIN}. False: it is of another kind. */
+bool verifier_scram_keys(struct bytes verifier, enum scram_hash hash, struct scram_keys *keys_out);
+bool verifier_text(struct bytes verifier, struct bytes *password_out);
 
 /* Is `scheme` one that verifier_make makes: "scram-sha-256" or "argon2id", in any case? ERROR_USAGE: no. */
 int verifier_check_scheme(const char *scheme, struct error *error) MUST_CHECK;

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_SASL_SERVER_H
+#define RESTANTE_SASL_SERVER_H
+
+/* The server's end of one authentication exchange (RFC 4422), without input or output. The host gives it the
+ * client's messages, decoded, and does what the event says that each call returns:
+ *
+ *     CHALLENGE   send `octets`; the client's next message goes to sasl_server_continue
+ *     VERIFY      the client says it is `name` and proves it by `password`: check that. The exchange is over
+ *     LOOKUP      whose keys or password are they? Answer with sasl_server_keys where the mechanism is of the
+ *                 SCRAM family, else with sasl_server_password. For a name that is nobody's, answer with
+ *                 something that nobody knows, so that nobody learns more than that it failed
+ *     DONE        the client is `name`
+ *     FAILED      it is not; the exchange is over
+ *
+ * An exchange is one block of fixed size; messages over SASL_MESSAGE_OCTETS_MAX fail. Names have passed
+ * user_name_check, passwords have no CR, LF or NUL in them, and who asks to act as somebody else has
+ * failed. One thread. */
+
+#include "sasl/mechanism.h"
+
+enum {
+    SASL_MESSAGE_OCTETS_MAX = 2048,
+    SASL_CHALLENGE_OCTETS_MAX = 2560,
+    SASL_BINDING_OCTETS_MAX = 64
+};
+
+/* Facts of the connection, copied. */
+struct sasl_facts {
+    struct bytes tls_exporter; /* RFC 9266; empty: not to be had */
+    struct bytes tls_unique;   /* RFC 5929 section 3 */
+    bool plus_offered; /* a -PLUS mechanism was: who says that it was not was told so by another */
+    const char *certificate; /* the name in the client's verified certificate; NULL: none */
+    const char *host;        /* for the challenge of CRAM-MD5 */
+    const char *chosen; /* instead of the nonce or challenge that is random: test vectors need it */
+};
+
+enum sasl_event_type {
+    SASL_EVENT_CHALLENGE,
+    SASL_EVENT_VERIFY,
+    SASL_EVENT_LOOKUP,
+    SASL_EVENT_DONE,
+    SASL_EVENT_FAILED
+};
+
+/* Pointers are borrowed until the next call. */
+struct sasl_event {
+    enum sasl_event_type type;
+    struct bytes octets;
+    const char *name;
+    struct bytes password;
+};
+
+struct sasl_server;
+
+/* Not for APOP. ERROR_TEMPORARY: no memory. */
+int sasl_server_create(enum sasl_mechanism mechanism, const struct sasl_facts *facts,
+                       struct sasl_server **server_out, struct error *error) MUST_CHECK;
+/* Wipes. Takes NULL; returns NULL. */
+struct sasl_server *sasl_server_free(struct sasl_server *server);
+
+/* The first call; `initial` is the initial response, NULL if there was none. */
+void sasl_server_begin(struct sasl_server *server, const struct bytes *initial,
+                       struct sasl_event *event_out);
+void sasl_server_continue(struct sasl_server *server, struct bytes message,
+                          struct sasl_event *event_out);
+
+/* Answers to LOOKUP; what they are given is borrowed for the call. */
+void sasl_server_keys(struct sasl_server *server, const struct scram_keys *keys,
+                      struct sasl_event *event_out);
+void sasl_server_password(struct sasl_server *server, struct bytes password,
+                          struct sasl_event *event_out);
+
+/* Is `digest`, 32 hexadecimal digits, the one of timestamp and password (RFC 1939 section 7)? In a time that
+ * depends on neither. */
+bool sasl_apop_fits(struct bytes timestamp, struct bytes password, struct bytes digest);
+
+#endif
