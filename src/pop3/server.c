@@ -77,6 +77,7 @@ void session_end_command(struct pop3_server *session)
     session->name_is_new = false;
     session->line_size = 0;
     session->line_complete = false;
+    session->long_auth = false;
     session->doing = DOING_READING;
 }
 
@@ -105,7 +106,7 @@ struct pop3_server *pop3_server_init(void *memory, const struct pop3_server_opti
 /* Where the line under way is collected, and how many octets it may have without its LF. */
 static uint8_t *line_memory(struct pop3_server *session, size_t *capacity)
 {
-    if (session->sasl.data != NULL && session->exchange) {
+    if (session->sasl.data != NULL && (session->exchange || session->long_auth)) {
         *capacity = session->sasl.capacity - 1;
         return session->sasl.data;
     }
@@ -113,11 +114,32 @@ static uint8_t *line_memory(struct pop3_server *session, size_t *capacity)
     return session->line + session->name_size;
 }
 
-/* The line is longer than it may be: its first octets have been taken, the rest will be dropped. */
+/* An initial response may not be so long (RFC 5034 section 4), but real tokens are. */
+static bool begins_auth(const struct pop3_server *session)
+{
+    struct bytes keyword = bytes_of("AUTH ");
+    struct bytes start = {.data = session->line + session->name_size, .size = keyword.size};
+    return !session->long_auth && session->state == POP3_AUTHORIZATION &&
+           session->connection->sasl_mechanisms != NULL && session->line_size >= keyword.size &&
+           bytes_equal_ignoring_case(start, keyword);
+}
+
+void session_move_line(struct pop3_server *session)
+{
+    memcpy(session->sasl.data, session->line + session->name_size, session->line_size);
+}
+
+/* The line is longer than it may be: what belongs to an exchange goes on in the room that is lent for it;
+ * of any other, the first octets have been taken and the rest will be dropped. */
 static void exceed(struct pop3_server *session)
 {
-    if (session->exchange && session->sasl.data == NULL) {
-        session->doing = DOING_LENDING_SASL;
+    if (session->exchange ? session->sasl.data == NULL : begins_auth(session)) {
+        session->long_auth = !session->exchange;
+        if (session->sasl.data == NULL) {
+            session->doing = DOING_LENDING_SASL;
+        } else {
+            session_move_line(session); /* still here from an exchange before */
+        }
         return;
     }
     session->deferred = TEXT_LINE_TOO_LONG;

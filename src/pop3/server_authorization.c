@@ -98,10 +98,10 @@ static bool is_offered(const struct pop3_server *session, struct bytes mechanism
     return false;
 }
 
-/* Decodes into the line itself. */
-static bool decode(struct pop3_server *session, struct bytes code, struct bytes *response_out)
+/* Decodes where it stands, in a line of ours. */
+static bool decode(struct bytes code, struct bytes *response_out)
 {
-    uint8_t *start = session->line + (code.data - session->line);
+    uint8_t *start = (uint8_t *)(uintptr_t)code.data;
     size_t size;
     if (base64_decode(start, code.size, &size) < 0) {
         return false;
@@ -123,7 +123,7 @@ struct reply handle_auth(struct pop3_server *session, const struct arguments *ar
     }
     struct bytes response = {0};
     bool is_empty = bytes_equal(arguments->text[1], bytes_of("="));
-    if (arguments->count == 2 && !is_empty && !decode(session, arguments->text[1], &response)) {
+    if (arguments->count == 2 && !is_empty && !decode(arguments->text[1], &response)) {
         return reply_of(TEXT_BAD_BASE64);
     }
     (void)ask(session, POP3_METHOD_SASL_BEGIN, arguments->text[0], response);
@@ -147,8 +147,9 @@ struct reply authorization_continue(struct pop3_server *session, uint8_t *line, 
     if (size == 1 && line[0] == '*') {
         return cancel(session, TEXT_CANCELLED);
     }
-    size_t decoded;
-    if (base64_decode(line, size, &decoded) < 0) {
+    size_t decoded = 0;
+    bool is_empty = size == 1 && line[0] == '='; /* as some write it here, too */
+    if (!is_empty && base64_decode(line, size, &decoded) < 0) {
         return cancel(session, TEXT_BAD_BASE64);
     }
     struct bytes response = {.data = line, .size = decoded};

@@ -36,7 +36,8 @@ static bool give_return(struct pop3_server_event *event, enum pop3_server_purpos
 /* The loan that is not needed while the session waits for input. */
 static bool give_needless(struct pop3_server *session, struct pop3_server_event *event)
 {
-    if (!session->exchange && give_return(event, POP3_LEND_SASL, session->sasl.data)) {
+    if (!session->exchange && !session->long_auth &&
+        give_return(event, POP3_LEND_SASL, session->sasl.data)) {
         return true;
     }
     if (session->counters.marked_count == 0 &&
@@ -193,7 +194,7 @@ static void lend_sasl(struct pop3_server *session, void *memory, size_t size)
     }
     assert(size >= POP3_SASL_LINE_OCTETS);
     buffer_init(&session->sasl, memory, POP3_SASL_LINE_OCTETS);
-    memcpy(session->sasl.data, session->line, session->line_size);
+    session_move_line(session);
 }
 
 static void lend_marks(struct pop3_server *session, void *memory, size_t size)

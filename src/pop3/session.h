@@ -60,6 +60,7 @@ struct pop3_server {
     bool more_held;     /* the host holds octets that follow those that were fed */
     bool name_is_new;   /* the name was given by the command under way */
     bool exchange;      /* of AUTH */
+    bool long_auth;     /* the line under way is an AUTH that needs the room of `sasl` */
     bool utf8;          /* the client said UTF8 */
     bool tls_begun;     /* STARTTLS has been given to the host */
     bool maildrop_open; /* or may be: OPEN has been asked for */
@@ -69,8 +70,9 @@ struct pop3_server {
     enum text deferred;  /* why CANCEL, or that the line cannot be taken */
 
     struct buffer output; /* lent; data NULL: not now */
-    struct buffer sasl;   /* lent; the line under way if it is a long one of an exchange */
-    uint8_t *marks;       /* lent */
+    struct buffer
+        sasl;       /* lent; the line under way if it is a long one of an exchange, or begins one */
+    uint8_t *marks; /* lent */
 
     uint32_t count;  /* messages in the snapshot */
     uint64_t octets; /* of all of them */
@@ -102,6 +104,9 @@ void session_reply(struct pop3_server *session, const struct reply *reply);
 
 /* The command is done with: its octets are wiped, the next line may come. */
 void session_end_command(struct pop3_server *session);
+
+/* The line under way goes on in `sasl`, which is there. */
+void session_move_line(struct pop3_server *session);
 
 /* Overwrites the line and the name that waits. */
 void session_wipe(struct pop3_server *session);

@@ -135,6 +135,9 @@ static enum pop3_client_refusal speak_auth(struct run *run, struct bytes line)
     (void)snprintf(run->argument, sizeof run->argument, "%.*s", (int)mechanism.size,
                    (const char *)mechanism.data);
     auth.mechanism = run->argument;
+    if (line.size + 2 > POP3_CLIENT_COMMAND_OCTETS) {
+        return POP3_CLIENT_BAD_ARGUMENT; /* a server is liberal: the client sends such a one apart */
+    }
     if (initial.size != 0) {
         bool empty = bytes_equal(initial, bytes_of("="));
         if (!empty && decode(run, initial, &auth.response_size) < 0) {
