@@ -20,8 +20,8 @@
 #include "sasl/mechanism.h"
 
 enum {
-    SASL_MESSAGE_OCTETS_MAX = 2048,
-    SASL_CHALLENGE_OCTETS_MAX = 2560,
+    SASL_MESSAGE_OCTETS_MAX = 1024, /* a name, a name and a password: PLAIN */
+    SASL_CHALLENGE_OCTETS_MAX = 1536,
     SASL_BINDING_OCTETS_MAX = 64
 };
 

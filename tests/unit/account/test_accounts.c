@@ -445,6 +445,26 @@ static void facts_tell_memory_and_mode(void **state)
     scratch_finish(&scratch);
 }
 
+static void facts_tell_the_schemes(void **state)
+{
+    (void)state;
+    struct scratch scratch;
+    scratch_init(&scratch);
+    scratch_write_text(&scratch, "a:{PLAIN}x\nb:" SCRAM "\nc:" SCRAM "\n"
+                                 "d:{SCRAM-SHA-256}9000,QSXCR+Q6sek8bf92," /* fewer */
+                                 "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
+                                 "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\n"
+                                 "locked:{CRYPT}UZTwSHqkjoYSE::::::nologin\n"
+                                 "locked2:!\nmistake:{ARGON2ID}x\n");
+    struct accounts *accounts = load(&scratch);
+    struct accounts_facts facts = accounts_facts(accounts);
+    assert_int_equal(facts.schemes, 1U << VERIFIER_PLAIN | 1U << VERIFIER_SCRAM_SHA_256);
+    assert_int_equal(facts.scram_iterations[SCRAM_SHA_256], 4096);
+    assert_int_equal(facts.scram_iterations[SCRAM_SHA_1], 0);
+    accounts_free(accounts);
+    scratch_finish(&scratch);
+}
+
 static void changes_are_seen(void **state)
 {
     (void)state;
@@ -537,6 +557,7 @@ static void hundred_thousand_lines_load_fast(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(facts_tell_the_schemes),
         cmocka_unit_test(reads_passwd_file),
         cmocka_unit_test(names_are_found_as_given_or_in_lower_case),
         cmocka_unit_test(mistakes_are_told_with_file_and_line),

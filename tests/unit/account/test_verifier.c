@@ -100,6 +100,13 @@ static const struct {
      "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==," KEY
      ",wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
      VERIFIER_SCRAM_SHA_256, 0},
+    {"pencil", /* RFC 5802 section 5 */
+     "{SCRAM-SHA-1}4096,QSXCR+Q6sek8bf92,6dlGYMOdZcOPutkcNY8U2g7vK9Y=,D+CSWLOshSulAsxiupA+qs2/fTE=",
+     VERIFIER_SCRAM_SHA_1, 0},
+    {UMLAUT,
+     "{scram-sha-1}5000,MDEyMzQ1Njc4OWFiY2RlZg==,rKJZ/XKF0/FlYK4HSZnOZDXmV0U=,h6/"
+     "LfqxA6Juby0gpFPJ5OOHS1to=",
+     VERIFIER_SCRAM_SHA_1, 0},
 };
 
 enum { KNOWN = sizeof known / sizeof *known };
@@ -395,9 +402,55 @@ static void what_cannot_be_made_is_told(void **state)
     secret_free(secret);
 }
 
+static void keys_and_texts_are_told_apart(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KNOWN; i++) {
+        struct bytes verifier = bytes_of(known[i].verifier);
+        struct bytes text;
+        struct scram_keys keys;
+        assert_int_equal(verifier_text(verifier, &text), known[i].scheme == VERIFIER_PLAIN);
+        if (known[i].scheme == VERIFIER_PLAIN) {
+            assert_true(bytes_equal(text, bytes_of(known[i].password)));
+        }
+        for (unsigned hash = 0; hash < SCRAM_HASH_COUNT; hash++) {
+            bool is_sha_1 = hash == SCRAM_SHA_1;
+            assert_int_equal(verifier_scram_keys(verifier, (enum scram_hash)hash, &keys),
+                             known[i].scheme ==
+                                 (is_sha_1 ? VERIFIER_SCRAM_SHA_1 : VERIFIER_SCRAM_SHA_256));
+        }
+    }
+    struct scram_keys keys;
+    assert_false(verifier_scram_keys((struct bytes){0}, SCRAM_SHA_256, &keys));
+    assert_false(verifier_scram_keys(bytes_of("{SCRAM-SHA-256}4096,x"), SCRAM_SHA_256, &keys));
+    /* the keys of one hash under the name of the other */
+    assert_false(verifier_scram_keys(bytes_of("{SCRAM-SHA-1}4096,W22ZaJ0SNY7soEsUEjb6gQ==," KEY
+                                              ",wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="),
+                                     SCRAM_SHA_1, &keys));
+}
+
+static void keys_are_those_of_the_verifier(void **state)
+{
+    (void)state;
+    struct scram_keys kept, derived;
+    assert_true(
+        verifier_scram_keys(bytes_of("{SCRAM-SHA-1}4096,QSXCR+Q6sek8bf92,"
+                                     "6dlGYMOdZcOPutkcNY8U2g7vK9Y=,D+CSWLOshSulAsxiupA+qs2/fTE="),
+                            SCRAM_SHA_1, &kept));
+    assert_int_equal(kept.iterations, 4096);
+    assert_int_equal(kept.salt_size, 12);
+    derived = kept;
+    memset(derived.stored_key, 0, sizeof derived.stored_key);
+    assert_int_equal(scram_derive(SCRAM_SHA_1, bytes_of("pencil"), &derived, NULL), 0);
+    assert_memory_equal(derived.stored_key, kept.stored_key, 20);
+    assert_memory_equal(derived.server_key, kept.server_key, 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_and_texts_are_told_apart),
+        cmocka_unit_test(keys_are_those_of_the_verifier),
         cmocka_unit_test(right_password_fits),
         cmocka_unit_test(wrong_passwords_do_not),
         cmocka_unit_test(longest_password_is_only_wrong),
