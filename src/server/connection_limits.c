@@ -2,7 +2,7 @@
 /* Shared counts. Connections: a hash table with chains; an entry is in use while the sum of its counts is
  * not zero, which is all that a repair needs after a worker died inside the mutex. The memory is as large as
  * the most connections that a configuration may ask for, two entries each, so that it need not grow at a
- * reload; what was never used takes no page. Failures: sets of eight. */
+ * reload; what was never used takes no page. Failures and logins: sets of eight. */
 #include "server/connection_limits.h"
 
 #include <errno.h>
@@ -13,7 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FAILURE_WAYS = 8, FAILURE_SETS = 1024, MOST_ENTRIES = 2 * 1000000, NONE = 0 };
+enum {
+    FAILURE_WAYS = 8,
+    FAILURE_SETS = 1024,
+    LOGIN_WAYS = 8,
+    LOGIN_SETS = 4096,
+    MOST_ENTRIES = 2 * 1000000,
+    NONE = 0
+};
 
 struct entry {
     uint8_t key[LIMITS_KEY_SIZE];
@@ -29,6 +36,12 @@ struct failure {
     uint32_t count;
 };
 
+/* `full_ms` is when all of the burst can be used again: a login moves it by one interval. */
+struct login {
+    uint8_t user[LIMITS_KEY_SIZE];
+    uint64_t full_ms; /* 0: not in use */
+};
+
 struct limits {
     size_t size; /* of the mapping */
     pthread_mutex_t mutex;
@@ -40,6 +53,7 @@ struct limits {
     uint32_t used;    /* entries 1 .. used have been in use */
     uint32_t free;    /* of those, the list of free ones */
     struct failure failures[FAILURE_SETS][FAILURE_WAYS];
+    struct login logins[LOGIN_SETS][LOGIN_WAYS];
     uint32_t tail[]; /* heads of the chains, then the entries */
 };
 
@@ -319,6 +333,38 @@ uint32_t limits_failures(struct limits *limits, const uint8_t address[LIMITS_KEY
     uint32_t count = is_running(failure, address, now_ms) ? failure->count : 0;
     unlock(limits);
     return count;
+}
+
+/* The user's record, or the one to be replaced by it. */
+static struct login *login_of(struct limits *limits, const uint8_t user[LIMITS_KEY_SIZE])
+{
+    struct login *set = limits->logins[hash(limits, user, UINT8_MAX - 1) % LOGIN_SETS];
+    struct login *earliest = &set[0];
+    for (uint32_t way = 0; way < LOGIN_WAYS; way++) {
+        if (set[way].full_ms != 0 && memcmp(set[way].user, user, LIMITS_KEY_SIZE) == 0) {
+            return &set[way];
+        }
+        if (set[way].full_ms < earliest->full_ms) {
+            earliest = &set[way];
+        }
+    }
+    *earliest = (struct login){0};
+    memcpy(earliest->user, user, LIMITS_KEY_SIZE);
+    return earliest;
+}
+
+bool limits_login(struct limits *limits, const uint8_t user[LIMITS_KEY_SIZE],
+                  const struct limits_pace *pace, uint64_t now_ms)
+{
+    lock(limits);
+    struct login *login = login_of(limits, user);
+    uint64_t full_ms = login->full_ms > now_ms ? login->full_ms : now_ms;
+    bool soon = full_ms - now_ms > (pace->burst - 1) * pace->every_ms;
+    if (!soon) {
+        login->full_ms = full_ms + pace->every_ms;
+    }
+    unlock(limits);
+    return !soon;
 }
 
 void limits_user_key(struct bytes user, uint8_t key_out[LIMITS_KEY_SIZE])

@@ -2,8 +2,8 @@
 #ifndef RESTANTE_SERVER_CONNECTION_LIMITS_H
 #define RESTANTE_SERVER_CONNECTION_LIMITS_H
 
-/* Counts that all workers share, exact at every moment: connections in all, by address and by user, and
- * failed logins by address. They lie in one piece of shared memory under a robust process-shared mutex.
+/* Counts that all workers share, exact at every moment: connections in all, by address and by user,
+ * failed logins by address, and the pace of logins by user. They lie in one piece of shared memory under a robust process-shared mutex.
  * Each entry counts by process, so that the master can take back what a killed worker held. */
 
 #include "base/attributes.h"
@@ -47,6 +47,17 @@ void limits_fail(struct limits *limits, const uint8_t address[LIMITS_KEY_SIZE], 
 /* How many failed in the window that is running. */
 uint32_t limits_failures(struct limits *limits, const uint8_t address[LIMITS_KEY_SIZE],
                          uint64_t now_ms);
+
+/* How often a user may log in: `burst` times at once, and once in `every_ms`. */
+struct limits_pace {
+    uint64_t every_ms;
+    uint32_t burst;
+};
+
+/* A user logs in at `now_ms`; false, and it does not count, if that is too soon. When the table is full, who
+ * could log in again first is forgotten. */
+bool limits_login(struct limits *limits, const uint8_t user[LIMITS_KEY_SIZE],
+                  const struct limits_pace *pace, uint64_t now_ms) MUST_CHECK;
 
 /* The key of a user: a hash of the canonical name. */
 void limits_user_key(struct bytes user, uint8_t key_out[LIMITS_KEY_SIZE]);

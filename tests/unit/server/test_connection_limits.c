@@ -166,6 +166,38 @@ static void test_a_flood_of_failures_evicts_the_oldest(void **state)
     assert_int_equal(limits_failures(limits, numbered(99999), 100000), 1);
 }
 
+static void test_logins_keep_their_pace(void **state)
+{
+    (void)state;
+    struct limits_pace pace = {.every_ms = 1000, .burst = 3};
+    for (int i = 0; i < 3; i++) {
+        assert_true(limits_login(limits, key(ALICE), &pace, 50000));
+    }
+    assert_false(limits_login(limits, key(ALICE), &pace, 50000));
+    assert_true(limits_login(limits, key(BOB), &pace, 50000));
+    assert_false(limits_login(limits, key(ALICE), &pace, 50999));
+    assert_true(
+        limits_login(limits, key(ALICE), &pace, 51000)); /* what was refused did not count */
+    assert_false(limits_login(limits, key(ALICE), &pace, 51000));
+    for (int i = 0; i < 3; i++) { /* rested, the whole burst is there again, and no more */
+        assert_true(limits_login(limits, key(ALICE), &pace, 900000));
+    }
+    assert_false(limits_login(limits, key(ALICE), &pace, 900000));
+}
+
+static void test_a_flood_of_logins_evicts_who_may_come_back_first(void **state)
+{
+    (void)state;
+    struct limits_pace pace = {.every_ms = 1000, .burst = 1};
+    assert_true(limits_login(limits, key(ALICE), &pace, 1000));
+    for (uint32_t i = 1000; i < 200000; i++) {
+        assert_true(limits_login(limits, numbered(i), &pace, 1001));
+    }
+    assert_true(
+        limits_login(limits, key(ALICE), &pace, 1002)); /* forgotten: in favour of the user */
+    assert_false(limits_login(limits, key(ALICE), &pace, 1003));
+}
+
 static void test_user_keys_differ(void **state)
 {
     (void)state;
@@ -191,6 +223,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failures_count_for_a_window, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_flood_of_failures_evicts_the_oldest, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_logins_keep_their_pace, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_flood_of_logins_evicts_who_may_come_back_first,
+                                        set_up, tear_down),
         cmocka_unit_test(test_user_keys_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
