@@ -10,7 +10,7 @@ import results
 from results import Case, FAILED
 
 # Rooms and kinds of unit tests: the names of Meson's suites.
-MESON_SUITES = ("base", "pop3", "maildrop", "account", "net", "server", "cli", "dialogues", "crash",
+MESON_SUITES = ("base", "pop3", "sasl", "maildrop", "account", "net", "server", "cli", "dialogues", "crash",
                 "fuzz", "examples")
 PYTEST_SUITES = {"harness": "tests/harness", "wire": "tests/wire", "clients": "tests/clients",
                  "access": "tests/access"}

@@ -35,7 +35,8 @@ enum sasl_verifiers {
 /* What decides about one connection. */
 struct sasl_offer {
     uint32_t verifiers; /* the kinds that the accounts have which may log in */
-    uint32_t chosen;    /* bits 1 << enum sasl_mechanism: the operator's choice; 0: he made none */
+    uint32_t chosen;    /* bits 1 << enum sasl_mechanism: the operator's choice; 0: he made none; a
+                           bit beyond the last alone: none of all */
     bool password_allowed; /* may a password be sent as it is? */
     bool has_binding;      /* can authentication be bound to the channel? */
     bool has_certificate;  /* does a certificate name the client? */

@@ -22,10 +22,20 @@ static int compare(const void *a, const void *b)
     return left->id < right->id ? -1 : left->id > right->id;
 }
 
+static void stop_waiting(struct auth_client *client, struct auth_call *call)
+{
+    if (tdelete(call, &client->calls, compare) != NULL) {
+        client->call_count--;
+    }
+}
+
 static void finish(struct auth_client *client, struct auth_call *call,
                    const struct auth_result *result)
 {
-    auth_client_forget(client, call);
+    stop_waiting(client, call);
+    if (!result->is_challenge) {
+        call->is_exchange = false;
+    }
     call->done(call, result);
 }
 
@@ -71,7 +81,8 @@ static void on_result(uv_poll_t *poll, int status, int events)
         if (size < 0 && errno == EAGAIN) {
             return;
         }
-        if (size != (ssize_t)sizeof result) {
+        size_t head = offsetof(struct auth_result, challenge);
+        if (size < (ssize_t)head || (size_t)size != head + result.challenge_size) {
             disconnect(client);
             return;
         }
@@ -95,44 +106,72 @@ void auth_client_connect(struct auth_client *client, int descriptor)
     (void)uv_poll_start(&channel->poll, UV_READABLE, on_result);
 }
 
-int auth_client_ask(struct auth_client *client, struct auth_call *call,
-                    const struct auth_question *question)
+/* Sends what belongs to `call`, which has its id. */
+static int send_request(const struct auth_client *client, const struct auth_call *call,
+                        const struct auth_question *question)
 {
-    struct auth_request request;
-    if (client->channel == NULL || client->call_count >= AUTH_CLIENT_MOST_CALLS ||
-        question->name.size + question->response.size > sizeof request.data) {
+    static struct auth_request request; /* large, and all of one thread */
+    size_t head = offsetof(struct auth_request, data);
+    size_t size = head + question->name.size + question->response.size;
+    if (client->channel == NULL || size > sizeof request) {
         return -1;
     }
-    size_t head = offsetof(struct auth_request, data);
     memset(&request, 0, head);
     request.version = AUTH_PROTOCOL_VERSION;
-    request.method = question->method;
-    request.id = ++client->last_id;
+    request.type = question->type;
+    request.id = call->id;
     request.name_size = (uint16_t)question->name.size;
     request.response_size = (uint16_t)question->response.size;
     (void)snprintf(request.address, sizeof request.address, "%s", question->address);
-    memcpy(request.data, question->name.data, question->name.size);
+    if (question->facts != NULL) {
+        request.facts = *question->facts;
+    }
+    if (question->name.size > 0) {
+        memcpy(request.data, question->name.data, question->name.size);
+    }
     if (question->response.size > 0) {
         memcpy(request.data + question->name.size, question->response.data,
                question->response.size);
     }
-    size_t size = head + question->name.size + question->response.size;
     int result = channel_send(client->channel->descriptor, &request, size, -1);
-    explicit_bzero(request.data, sizeof request.data);
-    if (result < 0) {
-        return -1;
-    }
-    call->id = request.id;
-    if (tsearch(call, &client->calls, compare) == NULL) {
-        return -1; /* no memory; the result will be nobody's */
+    explicit_bzero(&request, size);
+    return result;
+}
+
+static int send_and_wait(struct auth_client *client, struct auth_call *call,
+                         const struct auth_question *question)
+{
+    if (client->call_count >= AUTH_CLIENT_MOST_CALLS || send_request(client, call, question) < 0 ||
+        tsearch(call, &client->calls, compare) == NULL) {
+        return -1; /* no memory for the tree: the result will be nobody's */
     }
     client->call_count++;
     return 0;
 }
 
+int auth_client_ask(struct auth_client *client, struct auth_call *call,
+                    const struct auth_question *question)
+{
+    call->id = ++client->last_id;
+    if (send_and_wait(client, call, question) < 0) {
+        return -1;
+    }
+    call->is_exchange = question->type == AUTH_BEGIN;
+    return 0;
+}
+
+int auth_client_continue(struct auth_client *client, struct auth_call *call, struct bytes response)
+{
+    struct auth_question question = {.type = AUTH_CONTINUE, .response = response, .address = ""};
+    return send_and_wait(client, call, &question);
+}
+
 void auth_client_forget(struct auth_client *client, struct auth_call *call)
 {
-    if (tdelete(call, &client->calls, compare) != NULL) {
-        client->call_count--;
+    struct auth_question question = {.type = AUTH_CANCEL, .address = ""};
+    stop_waiting(client, call);
+    if (call->is_exchange) {
+        call->is_exchange = false;
+        (void)send_request(client, call, &question); /* lost: auth drops the oldest by itself */
     }
 }

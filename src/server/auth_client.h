@@ -13,17 +13,20 @@ enum { AUTH_CLIENT_MOST_CALLS = 8192 };
 
 struct auth_client;
 
-/* One question under way; embedded in who asks. `done` is called once, unless it is forgotten before. */
+/* One question under way; embedded in who asks. `done` is called once for each question and each message that
+ * continues it, unless it is forgotten before. */
 struct auth_call {
     void (*done)(struct auth_call *call, const struct auth_result *result);
     uint64_t id;
+    bool is_exchange; /* which auth keeps until it has decided, or is told to forget it */
 };
 
 struct auth_question {
-    uint32_t method; /* enum pop3_server_method */
+    enum auth_request_type type;
     struct bytes name;
     struct bytes response;
-    const char *address; /* of the peer */
+    const char *address;            /* of the peer */
+    const struct auth_facts *facts; /* NULL: none are needed */
 };
 
 struct auth_client {
@@ -40,6 +43,10 @@ void auth_client_connect(struct auth_client *client, int channel);
 /* 0: `done` will come. -1: auth is away or too busy; nothing will come. */
 int auth_client_ask(struct auth_client *client, struct auth_call *call,
                     const struct auth_question *question) MUST_CHECK;
+/* The client has answered the challenge that `done` brought. */
+int auth_client_continue(struct auth_client *client, struct auth_call *call,
+                         struct bytes response) MUST_CHECK;
+/* Also where nothing is under way. */
 void auth_client_forget(struct auth_client *client, struct auth_call *call);
 
 #endif

@@ -19,6 +19,7 @@
 
 #include "base/number.h"
 #include "net/address.h"
+#include "sasl/mechanism.h"
 
 typedef int (*parse_function)(const char *value, void *field);
 
@@ -200,6 +201,38 @@ static char *next_part(char **rest)
     return part;
 }
 
+static int parse_client_name(const char *value, void *field)
+{
+    static const char *const choices[] = {"none", "common-name", "email", NULL};
+    return parse_choice(value, choices, field);
+}
+
+static int parse_mechanisms(const char *value, void *field)
+{
+    uint32_t *mechanisms = field;
+    char copy[CONFIGURATION_VALUE_SIZE];
+    *mechanisms = 0;
+    if (strcmp(value, "auto") == 0) {
+        return 0;
+    }
+    if (strcmp(value, "none") == 0) {
+        *mechanisms = 1U << SASL_MECHANISM_COUNT; /* a choice, and of nothing that there is */
+        return 0;
+    }
+    if (parse_text(value, copy) < 0) {
+        return -1;
+    }
+    char *rest = copy;
+    for (char *part = next_part(&rest); part != NULL; part = next_part(&rest)) {
+        enum sasl_mechanism mechanism = sasl_mechanism_find(bytes_of(part));
+        if (mechanism == SASL_MECHANISM_COUNT) {
+            return -1;
+        }
+        *mechanisms |= 1U << mechanism;
+    }
+    return 0;
+}
+
 static int parse_files(const char *value, void *field)
 {
     struct configuration_files *files = field;
@@ -258,6 +291,10 @@ static const struct kind kind_addresses = {
 static const struct kind kind_plaintext_login = {parse_plaintext_login,
                                                  "never, loopback or always"};
 static const struct kind kind_tls_minimum = {parse_tls_minimum, "1.2 or 1.3"};
+static const struct kind kind_client_name = {parse_client_name, "none, common-name or email"};
+static const struct kind kind_mechanisms = {
+    parse_mechanisms,
+    "auto, none or a list of names, like SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN"};
 static const struct kind kind_file = {parse_file, "none or the absolute path of a file"};
 static const struct kind kind_files = {
     parse_files, "none or up to 8 absolute paths, like /etc/ssl/one.pem, /etc/ssl/two.pem"};

@@ -21,6 +21,7 @@ enum {
 enum plaintext_login { PLAINTEXT_LOGIN_NEVER, PLAINTEXT_LOGIN_LOOPBACK, PLAINTEXT_LOGIN_ALWAYS };
 enum configuration_store { STORE_MAILDIR };
 enum tls_minimum { TLS_MINIMUM_1_2, TLS_MINIMUM_1_3 };
+enum tls_client_name { TLS_CLIENT_NAME_NONE, TLS_CLIENT_NAME_COMMON, TLS_CLIENT_NAME_EMAIL };
 
 struct configuration_address {
     struct sockaddr_storage address;
@@ -43,6 +44,7 @@ struct configuration {
     } tls_certificates, tls_keys; /* as many of the one as of the other */
     enum tls_minimum tls_minimum;
     char tls_client_ca[CONFIGURATION_VALUE_SIZE]; /* empty: none */
+    enum tls_client_name tls_client_name; /* what of a client's certificate names its account */
     enum plaintext_login plaintext_login;
     uint64_t login_timeout_ms;
     uint64_t idle_timeout_ms;
@@ -50,6 +52,8 @@ struct configuration {
     uint32_t max_bad_commands;
     char expire[CONFIGURATION_VALUE_SIZE]; /* as CAPA says it: NEVER or days */
     bool utf8;
+    uint64_t login_delay_ms;
+    uint32_t mechanisms; /* as struct sasl_offer has them */
     uint32_t connections;
     uint32_t connections_per_address;
     uint32_t connections_per_user;

@@ -7,10 +7,12 @@
 
 #include "base/error.h"
 
-/* Shared memory in which auth says how often each source of accounts has changed. Workers map it read-only
- * and remember a successful check only as long as the number stands. */
+/* Shared memory in which auth says how often each source of accounts has changed, and what kinds of verifiers
+ * the accounts have. Workers map it read-only, remember a successful check only as long as the number
+ * stands, and offer by it what can succeed. */
 struct generations {
     _Atomic uint64_t accounts_file;
+    _Atomic uint32_t verifiers; /* enum sasl_verifiers */
 };
 
 /* A descriptor that may be written through, and one that may not; the caller's. 0 or -1. */

@@ -9,13 +9,16 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "net/tls.h"
+#include "sasl/server.h"
 
 enum {
     CHILD_CHANNEL = 3, /* the descriptor on which a child talks to the master */
     MESSAGE_NAME_SIZE = 256,
     MESSAGE_PATH_SIZE = 512,
-    AUTH_PROTOCOL_VERSION = 1,
-    AUTH_DATA_SIZE = 512 + 256 /* a password and a name */
+    AUTH_PROTOCOL_VERSION = 2,
+    AUTH_TIMESTAMP_SIZE = 320,
+    AUTH_DATA_SIZE = SASL_MESSAGE_OCTETS_MAX + MESSAGE_NAME_SIZE
 };
 
 enum message_type {
@@ -52,25 +55,49 @@ struct message {
     char path[MESSAGE_PATH_SIZE];
 };
 
+enum auth_request_type {
+    AUTH_PASSWORD, /* is `response` the password of `name`? */
+    AUTH_APOP,     /* is `response` the digest of `facts.timestamp` and the password of `name`? */
+    AUTH_BEGIN, /* an exchange of SASL: `name` is the mechanism, `response` what came with AUTH */
+    AUTH_CONTINUE, /* the exchange `id` goes on with `response` */
+    AUTH_CANCEL    /* forget the exchange `id`; no answer */
+};
+
+/* What an exchange may depend on. */
+struct auth_facts {
+    uint8_t exporter_size; /* 0: no such binding */
+    uint8_t unique_size;
+    uint8_t plus_offered;
+    uint8_t has_response; /* there was an initial response, of no octets perhaps */
+    uint8_t exporter[TLS_EXPORTER_SIZE];
+    uint8_t unique[TLS_UNIQUE_SIZE];
+    char certificate[MESSAGE_NAME_SIZE]; /* the name in the client's; empty: none */
+    char timestamp[AUTH_TIMESTAMP_SIZE]; /* of APOP */
+};
+
 /* worker -> auth. `data` holds the name, then the response; only the used part is sent. */
 struct auth_request {
     uint32_t version;
-    uint32_t method; /* enum pop3_server_method */
-    uint64_t id;     /* of the worker's choice; the result bears it */
+    uint32_t type; /* enum auth_request_type */
+    uint64_t id;   /* of the worker's choice; the result bears it */
     uint16_t name_size;
     uint16_t response_size;
     char address[64]; /* of the peer, for the log */
+    struct auth_facts facts;
     uint8_t data[AUTH_DATA_SIZE];
 };
 
-/* auth -> worker */
+/* auth -> worker; only the used part of `challenge` is sent */
 struct auth_result {
     uint64_t id;
     uint64_t generation;          /* of the accounts that the answer was made from */
     uint32_t kind;                /* enum error_kind; ERROR_NONE: these credentials are right */
     uint32_t may_cache;           /* nonzero: the worker may remember it under that generation */
-    char user[MESSAGE_NAME_SIZE]; /* canonical */
+    char user[MESSAGE_NAME_SIZE]; /* canonical; of an exchange that failed, as the client said it */
     char path[MESSAGE_PATH_SIZE]; /* of the maildrop, if the account says so, else empty */
+    uint16_t is_challenge;        /* nonzero: nothing is decided, the client has to answer this */
+    uint16_t challenge_size;
+    uint8_t challenge[SASL_CHALLENGE_OCTETS_MAX];
 };
 
 #endif

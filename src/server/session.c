@@ -42,16 +42,17 @@ static void log_end(const struct session *session)
     if (session->user != NULL) {
         (void)bytes_escape(bytes_of(session->user), user, sizeof user);
     }
-    log_write(LOG_LEVEL_INFO,
-              "session user=%s address=%s messages=%u octets=%llu retr=%llu/%llu top=%llu/%llu "
-              "dele=%llu/%llu removed=%u failed-logins=%u duration=%llu.%03llu end=%s",
-              user, session->address, session->message_count,
-              (unsigned long long)session->message_octets, (unsigned long long)counters->retr_count,
-              (unsigned long long)counters->retr_octets, (unsigned long long)counters->top_count,
-              (unsigned long long)counters->top_octets, (unsigned long long)counters->marked_count,
-              (unsigned long long)counters->marked_octets, session->removed, session->bad_logins,
-              (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000),
-              session->end != NULL ? session->end : "closed");
+    log_write(
+        LOG_LEVEL_INFO,
+        "session user=%s address=%s method=%s messages=%u octets=%llu retr=%llu/%llu top=%llu/%llu "
+        "dele=%llu/%llu removed=%u failed-logins=%u duration=%llu.%03llu end=%s",
+        user, session->address, session->user == NULL ? "-" : session->method,
+        session->message_count, (unsigned long long)session->message_octets,
+        (unsigned long long)counters->retr_count, (unsigned long long)counters->retr_octets,
+        (unsigned long long)counters->top_count, (unsigned long long)counters->top_octets,
+        (unsigned long long)counters->marked_count, (unsigned long long)counters->marked_octets,
+        session->removed, session->bad_logins, (unsigned long long)(ms / 1000),
+        (unsigned long long)(ms % 1000), session->end != NULL ? session->end : "closed");
 }
 
 static void wipe_held(struct session *session)
@@ -70,6 +71,7 @@ static void free_if_over(struct session *session)
     if (session->handles == 0 && !session->store_busy) {
         worker_remove(session->worker, session);
         transfer_free(session);
+        free(session->timestamp);
         free(session);
     }
 }
@@ -358,6 +360,7 @@ static void on_secured(struct stream *stream)
     session->connection.encrypted = 1;
     session->connection.starttls = 0;
     session->connection.user_allowed = may_send_password(session);
+    login_offer(session);
     if (after_stls) {
         pop3_server_tls_started(session->engine, &session->connection);
     }
@@ -470,6 +473,9 @@ static void start(struct session *session, bool tls)
     struct worker *worker = session->worker;
     session->connection.user_allowed = may_send_password(session);
     session->connection.starttls = !tls;
+    if (!tls) {
+        login_offer(session); /* else when TLS is there: nothing is said before */
+    }
     session->engine =
         pop3_server_init(session->engine_memory, &worker->options, &session->connection);
     session->holder.give_up = deadlines_give_up;

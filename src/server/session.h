@@ -9,8 +9,8 @@
 #include "server/worker.h"
 
 /* One connection: the engine of libpop3 between a stream and a maildrop. Its four parts:
- * session.c drives the engine, deadlines.c keeps the times, login.c answers AUTHENTICATE and OPEN,
- * transfer.c what concerns messages. */
+ * session.c drives the engine, deadlines.c keeps the times, login.c, login_sasl.c and login_open.c answer
+ * AUTHENTICATE and OPEN, transfer.c what concerns messages. */
 
 enum session_wait {
     WAIT_NOTHING,
@@ -58,6 +58,10 @@ struct session {
     /* Login. */
     struct auth_call call;
     struct waiter waiter;
+    char mechanisms[SASL_LIST_SIZE];
+    char *timestamp;                /* of APOP; NULL: it is not offered */
+    const char *method;             /* of the login under way, or the last */
+    struct sasl_server *collecting; /* PLAIN or LOGIN */
     struct secret *secret;
     char *asked_name; /* as the peer gave it */
     uint64_t asked_at, in_use_until;
@@ -120,11 +124,26 @@ bool deadlines_give_up(struct holder *holder);
 
 /* login.c */
 void login_begin(struct session *session, const struct pop3_server_event *event);
-void login_open(struct session *session);
 void login_delay_is_over(struct session *session);
-void login_try_again(struct session *session);
 void login_abandon(struct session *session);
 void login_forget_user(struct session *session);
+/* For the other files of the login: how each ends. The answer to a failed one is held back. */
+void login_with_password(struct session *session, struct bytes name, struct bytes password);
+void login_succeed(struct session *session, const char *user, const char *path);
+void login_fail(struct session *session, enum error_kind kind);
+void login_wait_for_auth(struct session *session);
+void login_forget_question(struct session *session);
+
+/* login_sasl.c */
+/* Fills what the connection offers: at its begin, and when TLS is there. */
+void login_offer(struct session *session);
+void login_apop(struct session *session, struct bytes name, struct bytes digest);
+void login_sasl_begin(struct session *session, struct bytes mechanism, const struct bytes *initial);
+void login_sasl_continue(struct session *session, struct bytes response);
+
+/* login_open.c */
+void login_open(struct session *session);
+void login_try_again(struct session *session);
 
 /* transfer.c */
 void transfer_rows(struct session *session, const struct pop3_server_event *event);

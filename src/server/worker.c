@@ -260,9 +260,13 @@ static int start(struct worker *worker, struct error *error)
         .greeting = "Restante ready",
         .implementation = "Restante-" RESTANTE_VERSION,
         .expire = worker->configuration.expire,
+        .login_delay_seconds = (uint32_t)((worker->configuration.login_delay_ms + 999) / 1000),
         .max_bad_commands = worker->configuration.max_bad_commands,
         .utf8 = worker->configuration.utf8,
     };
+    if (gethostname(worker->host, sizeof worker->host - 1) < 0) {
+        memcpy(worker->host, "localhost", sizeof "localhost");
+    }
     auth_client_connect(&worker->auth, child.auth);
     for (uint32_t i = 0; i < child.listener_count; i++) {
         listen_on(worker, child.listeners[i], child.listener_tls[i]);

@@ -50,6 +50,7 @@ struct worker {
     struct stream_loop streams;
     struct tls_context *tls;
     struct tls_tickets tickets;
+    char host[256]; /* for what the server says of itself */
 };
 
 /* The worker process. Returns its exit status. */

@@ -113,7 +113,7 @@ class Player:
 def prepare(world, dialogue):
     user = dialogue.user.decode()
     world.write_accounts({user: dialogue.password.decode()})
-    config = {"plaintext-login": "always", **dialogue.config}
+    config = {"plaintext-login": "always", "mechanisms": "none", **dialogue.config}
     world.configure(pop3=config, limits={"failure-delay": "0s", "failures-per-address": None})
 
 

@@ -39,7 +39,7 @@ def test_the_line_of_a_session(either_world):
         client.quit()
     [line] = wait_sessions(server, 1)
     assert line.pop("duration").replace(".", "").isdigit()
-    assert line == {"user": "alice", "address": f"127.0.0.1:{port}", "messages": "3",
+    assert line == {"user": "alice", "address": f"127.0.0.1:{port}", "method": "USER", "messages": "3",
                     "octets": "1200", "retr": "2/900", "top": f"1/{len(head)}", "dele": "1/400",
                     "removed": "1", "failed-logins": "0", "end": "quit"}
 

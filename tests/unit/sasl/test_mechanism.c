@@ -40,6 +40,7 @@ static const struct {
     {NULL, {.verifiers = TEXT | HASH, .chosen = BIT(APOP)}, true},
     {NULL, {.verifiers = TEXT, .chosen = BIT(PLAIN) | BIT(SCRAM_SHA_256_PLUS)}, false},
     {"CRAM-MD5", {.verifiers = TEXT, .chosen = BIT(CRAM_MD5)}, false},
+    {NULL, {.verifiers = TEXT, .chosen = BIT(MECHANISM_COUNT), .password_allowed = true}, false},
 };
 
 static void test_offers(void **state)

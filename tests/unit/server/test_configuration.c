@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sasl/mechanism.h"
 #include "server/configuration.h"
 
 static struct configuration configuration;
@@ -34,6 +35,9 @@ static void test_defaults_are_those_of_the_manual(void **state)
     assert_int_equal(configuration.max_bad_commands, 10);
     assert_string_equal(configuration.expire, "NEVER");
     assert_false(configuration.utf8);
+    assert_int_equal(configuration.login_delay_ms, 0);
+    assert_int_equal(configuration.mechanisms, 0);
+    assert_int_equal(configuration.tls_client_name, TLS_CLIENT_NAME_NONE);
     assert_int_equal(configuration.connections, 10000);
     assert_int_equal(configuration.connections_per_address, 100);
     assert_int_equal(configuration.connections_per_user, 10);
@@ -175,9 +179,31 @@ static void test_a_short_idle_timeout_is_a_warning(void **state)
     assert_int_equal(strncmp(notes.text, "FILE:8: idle-timeout is less than", 33), 0);
 }
 
+static void test_mechanisms(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(LEAST "[pop3]\nmechanisms = plain, SCRAM-SHA-256 ,APOP\n"
+                                 "login-delay = 90s\n[tls]\nclient-name = email\n"),
+                     0);
+    assert_int_equal(configuration.mechanisms,
+                     1U << SASL_PLAIN | 1U << SASL_SCRAM_SHA_256 | 1U << SASL_APOP);
+    assert_int_equal(configuration.login_delay_ms, 90000);
+    assert_int_equal(configuration.tls_client_name, TLS_CLIENT_NAME_EMAIL);
+    assert_int_equal(parse(LEAST "[pop3]\nmechanisms = none\n"), 0);
+    assert_int_equal(configuration.mechanisms, 1U << SASL_MECHANISM_COUNT);
+    static const char *const wrong[] = {"", "AUTO", "PLAIN,", "PLAIN LOGIN", "NTLM", "auto, PLAIN"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char text[256];
+        (void)snprintf(text, sizeof text, "%s[pop3]\nmechanisms = %s\n", LEAST, wrong[i]);
+        assert_int_equal(parse(text), -1);
+    }
+    assert_int_equal(parse(LEAST "[tls]\nclient-name = cn\n"), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mechanisms),
         cmocka_unit_test(test_defaults_are_those_of_the_manual),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_mistakes_name_line_and_remedy),

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/* Exchanges of SASL. Look-ups are made on the loop; keys that have to be computed from a {PLAIN} password are
+ * computed on the pool. A name that is nobody's takes the same way with keys that nobody knows: the salt is
+ * made of the name, so that it stays the same, and the count of iterations is the file's commonest.
+ * An exchange is as old as its worker's session lets it be; if a worker forgot some, the oldest go. */
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <sodium.h>
+
+#include "account/verifier.h"
+#include "base/container_of.h"
+#include "base/user_name.h"
+#include "server/auth_state.h"
+
+enum { SALT_OCTETS = 16, DERIVE_OCTETS = 8192 };
+
+struct exchange {
+    struct hash_job job;
+    struct client *client;
+    struct exchange *older, *newer;
+    uint64_t id;
+    struct sasl_server *server;
+    enum sasl_mechanism mechanism;
+    bool busy; /* its job waits or runs */
+    bool gone; /* cancelled meanwhile */
+    bool proves_verifier;
+    char name[USER_NAME_OCTETS_MAX + 1];             /* as the client gave it */
+    uint8_t verifier_hash[crypto_generichash_BYTES]; /* of the one that is proved */
+    struct secret *secret;
+    struct scram_keys keys;
+    struct error error;
+};
+
+static int compare(const void *a, const void *b)
+{
+    const struct exchange *left = a;
+    const struct exchange *right = b;
+    return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static struct exchange *find(const struct client *client, uint64_t id)
+{
+    struct exchange key = {.id = id};
+    struct exchange **found = tfind(&key, &client->exchanges, compare);
+    return found == NULL ? NULL : *found;
+}
+
+static bool link_exchange(struct client *client, struct exchange *exchange)
+{
+    struct exchange **found = tsearch(exchange, &client->exchanges, compare);
+    if (found == NULL || *found != exchange) {
+        return false; /* no memory, or a worker that uses an id twice */
+    }
+    exchange->older = client->newest;
+    *(client->newest != NULL ? &client->newest->newer : &client->oldest) = exchange;
+    client->newest = exchange;
+    client->exchange_count++;
+    return true;
+}
+
+static void unlink_exchange(struct client *client, struct exchange *exchange)
+{
+    (void)tdelete(exchange, &client->exchanges, compare);
+    *(exchange->older != NULL ? &exchange->older->newer : &client->oldest) = exchange->newer;
+    *(exchange->newer != NULL ? &exchange->newer->older : &client->newest) = exchange->older;
+    client->exchange_count--;
+}
+
+static void free_exchange(struct exchange *exchange)
+{
+    struct client *client = exchange->client;
+    (void)sasl_server_free(exchange->server);
+    (void)secret_free(exchange->secret);
+    sodium_memzero(exchange, sizeof *exchange);
+    free(exchange);
+    client_release(client);
+}
+
+/* Takes it out of the worker's exchanges; what runs on the pool is waited for. */
+static void end(struct exchange *exchange)
+{
+    unlink_exchange(exchange->client, exchange);
+    if (exchange->busy) {
+        exchange->gone = true;
+    } else {
+        free_exchange(exchange);
+    }
+}
+
+static void decide(struct exchange *exchange, enum error_kind kind, const struct account *account)
+{
+    struct auth_result result = {.id = exchange->id,
+                                 .generation = auth_accounts_generation(exchange->client->auth),
+                                 .kind = kind};
+    if (account != NULL) {
+        client_describe(&result, account);
+    } else {
+        (void)snprintf(result.user, sizeof result.user, "%s", exchange->name);
+    }
+    client_use(exchange->client);
+    client_send(exchange->client, &result);
+    struct client *client = exchange->client;
+    if (!uv_is_closing((uv_handle_t *)&client->poll)) {
+        end(exchange); /* else it was cancelled with all others */
+    }
+    client_release(client);
+}
+
+static void challenge(struct exchange *exchange, struct bytes octets)
+{
+    struct auth_result result = {
+        .id = exchange->id, .is_challenge = 1, .challenge_size = (uint16_t)octets.size};
+    if (octets.size > 0) {
+        memcpy(result.challenge, octets.data, octets.size); /* both have the same most */
+    }
+    client_send(exchange->client, &result);
+}
+
+static void hash_verifier(const struct auth *auth, const char *verifier,
+                          uint8_t out[crypto_generichash_BYTES])
+{
+    (void)crypto_generichash(out, crypto_generichash_BYTES, (const uint8_t *)verifier,
+                             strlen(verifier), auth->salt_key, sizeof auth->salt_key);
+}
+
+/* For the log, if it fails. */
+static void keep_name(struct exchange *exchange, const char *name)
+{
+    (void)snprintf(exchange->name, sizeof exchange->name, "%s", name);
+}
+
+/* The client is who it says; is that still somebody, and is what it proved still what is kept? */
+static void let_in(struct exchange *exchange, const char *name)
+{
+    const struct auth *auth = exchange->client->auth;
+    uint8_t hash[crypto_generichash_BYTES];
+    struct account *account = NULL;
+    struct error error = {0};
+    keep_name(exchange, name);
+    if (accounts_lookup(auth->accounts, bytes_of(name), &account, &error) == 0) {
+        hash_verifier(auth, account->verifier, hash);
+        if (!account->may_login ||
+            (exchange->proves_verifier &&
+             sodium_memcmp(hash, exchange->verifier_hash, sizeof hash) != 0)) {
+            (void)error_set(&error, ERROR_BAD_CREDENTIALS, 0, "locked, or changed meanwhile");
+        }
+    }
+    decide(exchange, error.kind, error.kind == ERROR_NONE ? account : NULL);
+    (void)account_free(account);
+}
+
+/* A salt for a name that has none of its own: the same each time, and nobody can tell that it was made. */
+static void make_salt(const struct auth *auth, enum scram_hash hash, const char *name,
+                      struct scram_keys *keys)
+{
+    uint8_t text[USER_NAME_OCTETS_MAX + 1];
+    size_t size = 0;
+    for (; name[size] != '\0'; size++) { /* "Alice" is "alice" */
+        bool upper = name[size] >= 'A' && name[size] <= 'Z';
+        text[size] = (uint8_t)(upper ? name[size] + ('a' - 'A') : name[size]);
+    }
+    text[size++] = (uint8_t)hash;
+    keys->salt_size = SALT_OCTETS;
+    (void)crypto_generichash(keys->salt, SALT_OCTETS, text, size, auth->salt_key,
+                             sizeof auth->salt_key);
+}
+
+static void handle(struct exchange *exchange, const struct sasl_event *event);
+
+static void run(struct hash_job *job)
+{
+    struct exchange *exchange = CONTAINER_OF(job, struct exchange, job);
+    if (scram_derive(sasl_mechanism_hash(exchange->mechanism), secret_octets(exchange->secret),
+                     &exchange->keys, &exchange->error) == 0) {
+        exchange->error.kind = ERROR_NONE;
+    }
+    secret_wipe_stack();
+}
+
+static void done(struct hash_job *job, bool ran)
+{
+    struct exchange *exchange = CONTAINER_OF(job, struct exchange, job);
+    struct sasl_event event;
+    exchange->busy = false;
+    exchange->secret = secret_free(exchange->secret);
+    if (exchange->gone) {
+        free_exchange(exchange);
+    } else if (!ran || exchange->error.kind != ERROR_NONE) {
+        decide(exchange, ERROR_TEMPORARY, NULL);
+    } else {
+        sasl_server_keys(exchange->server, &exchange->keys, &event);
+        handle(exchange, &event);
+    }
+}
+
+/* Keys of a password that is at hand. */
+static void derive(struct exchange *exchange, const char *name, struct bytes password)
+{
+    struct auth *auth = exchange->client->auth;
+    if (secret_create(password, &exchange->secret, &exchange->error) < 0) {
+        decide(exchange, ERROR_TEMPORARY, NULL);
+        return;
+    }
+    exchange->keys.iterations = SCRAM_ITERATIONS_LEAST;
+    make_salt(auth, sasl_mechanism_hash(exchange->mechanism), name, &exchange->keys);
+    exchange->job = (struct hash_job){.memory = DERIVE_OCTETS, .run = run, .done = done};
+    exchange->busy = true;
+    hash_queue_add(&auth->hashes, &exchange->job);
+}
+
+static void give_keys(struct exchange *exchange, const char *name, const struct account *account)
+{
+    const struct auth *auth = exchange->client->auth;
+    enum scram_hash hash = sasl_mechanism_hash(exchange->mechanism);
+    struct bytes verifier = account == NULL ? (struct bytes){0} : bytes_of(account->verifier);
+    struct scram_keys *keys = &exchange->keys;
+    struct sasl_event event;
+    struct bytes password;
+    uint8_t unknown[32];
+    if (verifier_text(verifier, &password)) {
+        derive(exchange, name, password);
+        return;
+    }
+    if (!verifier_scram_keys(verifier, hash, keys)) {
+        keys->iterations = accounts_facts(auth->accounts).scram_iterations[hash];
+        randombytes_buf(unknown, sizeof unknown);
+        if (keys->iterations == 0) {
+            derive(exchange, name, (struct bytes){unknown, sizeof unknown});
+            return;
+        }
+        make_salt(auth, hash, name, keys);
+        randombytes_buf(keys->stored_key, sizeof keys->stored_key);
+        randombytes_buf(keys->server_key, sizeof keys->server_key);
+    }
+    sasl_server_keys(exchange->server, keys, &event);
+    handle(exchange, &event);
+}
+
+static void give_password(struct exchange *exchange, const struct account *account)
+{
+    uint8_t unknown[32];
+    struct bytes password = {unknown, sizeof unknown};
+    struct sasl_event event;
+    randombytes_buf(unknown, sizeof unknown);
+    if (account != NULL) {
+        (void)verifier_text(bytes_of(account->verifier), &password);
+    }
+    sasl_server_password(exchange->server, password, &event);
+    secret_wipe_stack();
+    handle(exchange, &event);
+}
+
+static void look_up(struct exchange *exchange, const char *name)
+{
+    const struct auth *auth = exchange->client->auth;
+    bool scram = sasl_mechanism_family(exchange->mechanism) == SASL_FAMILY_SCRAM;
+    struct account *account = NULL;
+    struct error error = {0};
+    keep_name(exchange, name);
+    if (accounts_lookup(auth->accounts, bytes_of(name), &account, &error) < 0 &&
+        error.kind != ERROR_NO_SUCH_USER) {
+        decide(exchange, error.kind, NULL);
+        return;
+    }
+    if (account != NULL && !account->may_login) {
+        account = account_free(account);
+    }
+    exchange->proves_verifier = true;
+    if (account != NULL) {
+        hash_verifier(auth, account->verifier, exchange->verifier_hash);
+    }
+    if (scram) {
+        give_keys(exchange, name, account);
+    } else {
+        give_password(exchange, account);
+    }
+    (void)account_free(account);
+}
+
+static void handle(struct exchange *exchange, const struct sasl_event *event)
+{
+    switch (event->type) {
+    case SASL_EVENT_CHALLENGE:
+        challenge(exchange, event->octets);
+        return;
+    case SASL_EVENT_LOOKUP:
+        look_up(exchange, event->name);
+        return;
+    case SASL_EVENT_DONE:
+        let_in(exchange, event->name);
+        return;
+    case SASL_EVENT_VERIFY: /* workers collect passwords themselves */
+    case SASL_EVENT_FAILED:
+        break;
+    }
+    decide(exchange, ERROR_BAD_CREDENTIALS, NULL);
+}
+
+static int create(struct client *client, const struct auth_request *request,
+                  struct exchange **exchange_out, struct error *error)
+{
+    const struct auth_facts *facts = &request->facts;
+    struct sasl_facts known = {
+        .tls_exporter = {facts->exporter, facts->exporter_size},
+        .tls_unique = {facts->unique, facts->unique_size},
+        .plus_offered = facts->plus_offered != 0,
+        .certificate = facts->certificate,
+        .host = client->auth->host,
+    };
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    enum sasl_mechanism mechanism = sasl_mechanism_find(auth_request_name(request));
+    if (mechanism == SASL_MECHANISM_COUNT || exchange == NULL ||
+        sasl_server_create(mechanism, &known, &exchange->server, error) < 0) {
+        free(exchange);
+        return error_set(error, ERROR_TEMPORARY, 0, "no exchange can begin");
+    }
+    exchange->mechanism = mechanism;
+    exchange->client = client;
+    exchange->id = request->id;
+    *exchange_out = exchange;
+    return 0;
+}
+
+void auth_exchange_begin(struct client *client, const struct auth_request *request)
+{
+    struct exchange *exchange;
+    struct sasl_event event;
+    struct error error;
+    if (client->exchange_count == AUTH_MOST_EXCHANGES) {
+        end(client->oldest);
+    }
+    if (create(client, request, &exchange, &error) < 0) {
+        struct auth_result result = {.id = request->id, .kind = error.kind};
+        client_send(client, &result);
+        return;
+    }
+    client_use(client);
+    if (!link_exchange(client, exchange)) {
+        free_exchange(exchange); /* the worker's deadline answers */
+        return;
+    }
+    struct bytes initial = auth_request_response(request);
+    sasl_server_begin(exchange->server, request->facts.has_response != 0 ? &initial : NULL, &event);
+    handle(exchange, &event);
+}
+
+void auth_exchange_continue(struct client *client, const struct auth_request *request)
+{
+    struct exchange *exchange = find(client, request->id);
+    struct sasl_event event;
+    if (exchange == NULL) { /* of an auth before this one, or too old */
+        struct auth_result result = {.id = request->id, .kind = ERROR_TEMPORARY};
+        client_send(client, &result);
+    } else if (exchange->busy) {
+        client_close(client); /* nobody had asked it to go on */
+    } else {
+        sasl_server_continue(exchange->server, auth_request_response(request), &event);
+        handle(exchange, &event);
+    }
+}
+
+void auth_exchange_cancel(struct client *client, uint64_t id)
+{
+    struct exchange *exchange = find(client, id);
+    if (exchange != NULL) {
+        end(exchange);
+    }
+}
+
+void auth_exchange_cancel_all(struct client *client)
+{
+    while (client->oldest != NULL) {
+        end(client->oldest);
+    }
+}

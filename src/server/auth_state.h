@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_SERVER_AUTH_STATE_H
+#define RESTANTE_SERVER_AUTH_STATE_H
+
+/* The auth process as its own files see it: auth.c is the process, auth_accounts.c the accounts file,
+ * auth_clients.c the channels to the workers, auth_passwords.c and auth_exchanges.c answer what they ask. */
+
+#include <uv.h>
+
+#include "account/accounts.h"
+#include "server/configuration.h"
+#include "server/generations.h"
+#include "server/hash_queue.h"
+#include "server/messages.h"
+
+enum { AUTH_SALT_KEY_SIZE = 32, AUTH_MOST_EXCHANGES = 8192 /* of one worker */ };
+
+struct exchange;
+
+struct auth {
+    uv_loop_t loop;
+    uv_poll_t master;
+    uv_fs_event_t watch;
+    uv_timer_t look;
+    struct configuration configuration;
+    struct accounts *accounts;
+    struct generations *generations;
+    struct hash_queue hashes;
+    uint8_t salt_key[AUTH_SALT_KEY_SIZE]; /* makes the salts that no verifier has */
+    char host[256];
+};
+
+/* The channel to one worker; freed when it is closed and nothing asked through it is under way. */
+struct client {
+    uv_poll_t poll;
+    struct auth *auth;
+    int channel;
+    uint32_t uses;
+    bool closed;
+    void *exchanges; /* a tree by id */
+    struct exchange *oldest, *newest;
+    uint32_t exchange_count;
+};
+
+/* auth_accounts.c: loads at the start, then watches. */
+int auth_accounts_start(struct auth *auth, struct error *error) MUST_CHECK;
+/* Loads the file again if it is not what was loaded. The old accounts stay where the new are wrong. */
+int auth_accounts_refresh(struct auth *auth, struct error *error) MUST_CHECK;
+void auth_accounts_refresh_and_log(struct auth *auth);
+uint64_t auth_accounts_generation(const struct auth *auth);
+
+/* auth_clients.c */
+void client_take(struct auth *auth, int channel); /* takes the channel */
+void client_close(struct client *client);         /* the worker is gone, or out of its mind */
+void client_send(struct client *client, struct auth_result *result);
+/* Fills what a worker wants to know of the account. */
+void client_describe(struct auth_result *result, const struct account *account);
+/* Something that was asked is under way; done with, the client may be gone. */
+void client_use(struct client *client);
+void client_release(struct client *client);
+
+/* auth_passwords.c */
+void auth_password(struct client *client, const struct auth_request *request);
+void auth_apop(struct client *client, const struct auth_request *request);
+
+/* auth_exchanges.c */
+void auth_exchange_begin(struct client *client, const struct auth_request *request);
+void auth_exchange_continue(struct client *client, const struct auth_request *request);
+void auth_exchange_cancel(struct client *client, uint64_t id);
+void auth_exchange_cancel_all(struct client *client);
+
+static inline struct bytes auth_request_name(const struct auth_request *request)
+{
+    return (struct bytes){.data = request->data, .size = request->name_size};
+}
+
+static inline struct bytes auth_request_response(const struct auth_request *request)
+{
+    return (struct bytes){.data = request->data + request->name_size,
+                          .size = request->response_size};
+}
+
+#endif
