@@ -1,32 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* The configuration file: INI, read by inih through a reader of ours that counts the lines and refuses
  * what inih would silently misread: continuation lines and lines over its limit. One table of settings
- * (settings.def); each kind of value has one parser and one sentence that says what would be right. */
+ * (settings.def); the kinds of values are setting_kinds.c's. */
 #include "server/configuration.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/number.h"
-#include "net/address.h"
-#include "sasl/mechanism.h"
-
-typedef int (*parse_function)(const char *value, void *field);
-
-struct kind {
-    parse_function parse;
-    const char *remedy; /* completes "write ..." */
-};
+#include "server/setting_kinds.h"
 
 struct setting {
     const char *section;
@@ -35,280 +22,6 @@ struct setting {
     const struct kind *kind;
     const char *fallback;
 };
-
-static int parse_text(const char *value, void *field)
-{
-    if (*value == '\0' || strlen(value) >= CONFIGURATION_VALUE_SIZE) {
-        return -1;
-    }
-    memcpy(field, value, strlen(value) + 1);
-    return 0;
-}
-
-static int parse_path(const char *value, void *field)
-{
-    return value[0] == '/' ? parse_text(value, field) : -1;
-}
-
-static int parse_name(const char *value, void *field)
-{
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-@$";
-    bool good = value[0] != '-' && value[strspn(value, letters)] == '\0';
-    return good ? parse_text(value, field) : -1;
-}
-
-static int parse_template(const char *value, void *field)
-{
-    const char *percent = strchr(value, '%');
-    if (percent == NULL) {
-        return -1;
-    }
-    for (; percent != NULL; percent = strchr(percent + 2, '%')) {
-        if (percent[1] == '\0' || strchr("und", percent[1]) == NULL) {
-            return -1;
-        }
-    }
-    return parse_path(value, field);
-}
-
-static int parse_unsigned(const char *value, uint64_t least, uint64_t most, uint32_t *out)
-{
-    uint64_t number;
-    if (number_parse(bytes_of(value), most, &number) < 0 || number < least) {
-        return -1;
-    }
-    *out = (uint32_t)number;
-    return 0;
-}
-
-static int parse_number(const char *value, void *field)
-{
-    return parse_unsigned(value, 0, 1000000, field);
-}
-
-static int parse_positive(const char *value, void *field)
-{
-    return parse_unsigned(value, 1, 1000000, field);
-}
-
-static int parse_workers(const char *value, void *field)
-{
-    if (strcmp(value, "auto") != 0) {
-        return parse_unsigned(value, 1, CONFIGURATION_MOST_WORKERS, field);
-    }
-    cpu_set_t cpus;
-    int count = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-    *(uint32_t *)field =
-        (uint32_t)(count > CONFIGURATION_MOST_WORKERS ? CONFIGURATION_MOST_WORKERS : count);
-    return 0;
-}
-
-static int parse_duration(const char *value, void *field)
-{
-    return number_parse_duration(bytes_of(value), field);
-}
-
-static int parse_timeout(const char *value, void *field)
-{
-    uint64_t *milliseconds = field;
-    return number_parse_duration(bytes_of(value), milliseconds) < 0 || *milliseconds == 0 ? -1 : 0;
-}
-
-static int parse_size(const char *value, void *field)
-{
-    uint64_t *octets = field;
-    return number_parse_size(bytes_of(value), octets) < 0 || *octets < (1U << 20) ? -1 : 0;
-}
-
-static int parse_boolean(const char *value, void *field)
-{
-    bool yes = strcmp(value, "yes") == 0;
-    *(bool *)field = yes;
-    return yes || strcmp(value, "no") == 0 ? 0 : -1;
-}
-
-/* The position of `value` in a NULL-terminated list. */
-static int parse_choice(const char *value, const char *const *choices, unsigned *out)
-{
-    for (unsigned i = 0; choices[i] != NULL; i++) {
-        if (strcmp(value, choices[i]) == 0) {
-            *out = i;
-            return 0;
-        }
-    }
-    return -1;
-}
-
-static int parse_plaintext_login(const char *value, void *field)
-{
-    static const char *const choices[] = {"never", "loopback", "always", NULL};
-    return parse_choice(value, choices, field);
-}
-
-static int parse_store(const char *value, void *field)
-{
-    static const char *const choices[] = {"maildir", NULL};
-    return parse_choice(value, choices, field);
-}
-
-static int parse_log_level(const char *value, void *field)
-{
-    static const char *const choices[] = {"error", "warning", "info", "debug", NULL};
-    return parse_choice(value, choices, field);
-}
-
-static int parse_log_target(const char *value, void *field)
-{
-    return strcmp(value, "stderr") == 0 ? parse_text(value, field) : parse_path(value, field);
-}
-
-static int parse_expire(const char *value, void *field)
-{
-    if (strcmp(value, "never") == 0) {
-        return parse_text("NEVER", field);
-    }
-    uint32_t days;
-    return parse_unsigned(value, 0, 36500, &days) < 0 ? -1 : parse_text(value, field);
-}
-
-static int parse_tls_minimum(const char *value, void *field)
-{
-    static const char *const choices[] = {"1.2", "1.3", NULL};
-    return parse_choice(value, choices, field);
-}
-
-static int parse_file(const char *value, void *field)
-{
-    if (strcmp(value, "none") == 0) {
-        *(char *)field = '\0';
-        return 0;
-    }
-    return parse_path(value, field);
-}
-
-/* The next of a list with commas between, without the blanks around it; NULL at the end. */
-static char *next_part(char **rest)
-{
-    char *part = strsep(rest, ",");
-    if (part != NULL) {
-        part += strspn(part, " \t");
-        size_t size = strlen(part);
-        while (size > 0 && strchr(" \t", part[size - 1]) != NULL) {
-            part[--size] = '\0';
-        }
-    }
-    return part;
-}
-
-static int parse_client_name(const char *value, void *field)
-{
-    static const char *const choices[] = {"none", "common-name", "email", NULL};
-    return parse_choice(value, choices, field);
-}
-
-static int parse_mechanisms(const char *value, void *field)
-{
-    uint32_t *mechanisms = field;
-    char copy[CONFIGURATION_VALUE_SIZE];
-    *mechanisms = 0;
-    if (strcmp(value, "auto") == 0) {
-        return 0;
-    }
-    if (strcmp(value, "none") == 0) {
-        *mechanisms = 1U << SASL_MECHANISM_COUNT; /* a choice, and of nothing that there is */
-        return 0;
-    }
-    if (parse_text(value, copy) < 0) {
-        return -1;
-    }
-    char *rest = copy;
-    for (char *part = next_part(&rest); part != NULL; part = next_part(&rest)) {
-        enum sasl_mechanism mechanism = sasl_mechanism_find(bytes_of(part));
-        if (mechanism == SASL_MECHANISM_COUNT) {
-            return -1;
-        }
-        *mechanisms |= 1U << mechanism;
-    }
-    return 0;
-}
-
-static int parse_files(const char *value, void *field)
-{
-    struct configuration_files *files = field;
-    char copy[CONFIGURATION_VALUE_SIZE];
-    files->count = 0;
-    if (strcmp(value, "none") == 0) {
-        return 0;
-    }
-    if (parse_text(value, copy) < 0) {
-        return -1;
-    }
-    char *rest = copy;
-    for (char *part = next_part(&rest); part != NULL; part = next_part(&rest)) {
-        if (files->count == CONFIGURATION_MOST_FILES ||
-            parse_path(part, files->list[files->count++]) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int parse_addresses(const char *value, void *field)
-{
-    struct configuration_addresses *addresses = field;
-    char copy[CONFIGURATION_VALUE_SIZE];
-    if (parse_text(value, copy) < 0) {
-        return -1;
-    }
-    addresses->count = 0;
-    if (strcmp(value, "none") == 0) {
-        return 0;
-    }
-    char *rest = copy;
-    for (char *part = next_part(&rest); part != NULL; part = next_part(&rest)) {
-        if (addresses->count == CONFIGURATION_MOST_LISTEN) {
-            return -1;
-        }
-        struct configuration_address *address = &addresses->list[addresses->count++];
-        if (address_parse(part, &address->address, &address->size) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static const struct kind kind_path = {parse_path, "an absolute path, like /var/lib/restante"};
-static const struct kind kind_name = {parse_name, "the name of a system user"};
-static const struct kind kind_workers = {parse_workers, "auto or a number from 1 to 64"};
-static const struct kind kind_duration = {parse_duration,
-                                          "a number with a unit (ms, s, m, h, d), like 30s"};
-static const struct kind kind_timeout = {
-    parse_timeout,
-    "a number with a unit (ms, s, m, h, d), like 10m; 0 is no timeout that can be kept"};
-static const struct kind kind_addresses = {
-    parse_addresses, "up to 16 of ADDRESS:PORT, like 127.0.0.1:1110, [::1]:1110"};
-static const struct kind kind_plaintext_login = {parse_plaintext_login,
-                                                 "never, loopback or always"};
-static const struct kind kind_tls_minimum = {parse_tls_minimum, "1.2 or 1.3"};
-static const struct kind kind_client_name = {parse_client_name, "none, common-name or email"};
-static const struct kind kind_mechanisms = {
-    parse_mechanisms,
-    "auto, none or a list of names, like SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN"};
-static const struct kind kind_file = {parse_file, "none or the absolute path of a file"};
-static const struct kind kind_files = {
-    parse_files, "none or up to 8 absolute paths, like /etc/ssl/one.pem, /etc/ssl/two.pem"};
-static const struct kind kind_number = {parse_number, "a number from 0 to 1000000"};
-static const struct kind kind_positive = {parse_positive, "a number from 1 to 1000000"};
-static const struct kind kind_expire = {parse_expire, "never or a number of days"};
-static const struct kind kind_boolean = {parse_boolean, "yes or no"};
-static const struct kind kind_size = {parse_size, "a size of at least 1M, like 256M"};
-static const struct kind kind_store = {parse_store, "maildir"};
-static const struct kind kind_template = {
-    parse_template, "an absolute path with %u, %n or %d in it, like /var/vmail/%u"};
-static const struct kind kind_log_target = {parse_log_target,
-                                            "stderr or the absolute path of a file"};
-static const struct kind kind_log_level = {parse_log_level, "error, warning, info or debug"};
 
 static const struct setting settings[] = {
 #define SETTING(section, key, field, kind, fallback)                                               \
@@ -500,6 +213,12 @@ static void check_meaning(struct parser *parser)
             parser->notes, false, parser->name, configuration_line(out, "idle-timeout"),
             "idle-timeout is less than the 10 minutes that RFC 1939 section 3 asks for; a client "
             "that is slow loses its session; write 10m or more");
+    }
+    if (out->log_format == LOG_FORMAT_JSON && strcmp(out->log_target, "journal") == 0) {
+        configuration_note(
+            parser->notes, false, parser->name, configuration_line(out, "format"),
+            "the journal has fields of its own, format = json changes nothing there; "
+            "leave it out");
     }
     if (out->failures_per_address == 0 && out->failure_delay_ms == 0) {
         configuration_note(

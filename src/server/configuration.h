@@ -65,7 +65,8 @@ struct configuration {
     uint64_t in_use_wait_ms;
     uint64_t take_over_idle_ms;
     char accounts_file[CONFIGURATION_VALUE_SIZE];
-    char log_target[CONFIGURATION_VALUE_SIZE]; /* "stderr" or a path */
+    char log_target[CONFIGURATION_VALUE_SIZE]; /* "stderr", "syslog", "journal" or a path */
+    enum log_format log_format;
     enum log_level log_level;
     uint32_t lines[CONFIGURATION_SETTINGS]; /* where each setting stands; 0: nowhere */
 };
