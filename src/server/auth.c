@@ -60,7 +60,7 @@ static void on_master(uv_poll_t *poll, int status, int events)
         } else if (message.type == MESSAGE_LOOKUP) {
             answer_lookup(auth, &message);
         } else if (message.type == MESSAGE_LOG) {
-            child_take_log(descriptor);
+            child_take_log(&message, descriptor);
         } else {
             log_write(LOG_LEVEL_ERROR, "an unexpected message of type %u", message.type);
         }

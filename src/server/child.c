@@ -87,8 +87,10 @@ static int take_message(struct child *child, const struct message *message, int 
         child->listener_tls[child->listener_count] = message->kind != 0;
         child->listeners[child->listener_count++] = descriptor;
         return 0;
-    case MESSAGE_START:
     case MESSAGE_LOG:
+        child_take_log(message, descriptor);
+        return 0;
+    case MESSAGE_START:
     case MESSAGE_DRAIN:
     case MESSAGE_FREED:
     case MESSAGE_REFRESH:
@@ -192,10 +194,12 @@ void child_take_tickets(const struct message *message, struct tls_tickets *ticke
     tickets_out->count = TLS_TICKET_KEYS;
 }
 
-void child_take_log(int descriptor)
+void child_take_log(const struct message *message, int descriptor)
 {
+    struct log_output output = {.target = (enum log_target)message->kind,
+                                .format = (enum log_format)message->process,
+                                .descriptor = descriptor};
     if (descriptor >= 0) {
-        (void)dup2(descriptor, STDERR_FILENO);
-        (void)close(descriptor);
+        log_use(&output);
     }
 }

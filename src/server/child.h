@@ -39,7 +39,7 @@ void child_send(const struct message *message);
 /* The keys in a MESSAGE_TICKETS. */
 void child_take_tickets(const struct message *message, struct tls_tickets *tickets_out);
 
-/* Puts the log where a MESSAGE_LOG says. */
-void child_take_log(int descriptor);
+/* Puts the log where a MESSAGE_LOG says. Takes the descriptor. */
+void child_take_log(const struct message *message, int descriptor);
 
 #endif

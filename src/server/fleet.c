@@ -62,6 +62,15 @@ static void send_configuration(const struct fleet *fleet, struct child_process *
     children_send(child, &message, fleet->text);
 }
 
+/* Where our lines go, theirs go. */
+static void send_log(struct child_process *child)
+{
+    const struct log_output *output = log_current();
+    struct message message = {
+        .type = MESSAGE_LOG, .kind = output->target, .process = output->format};
+    children_send(child, &message, output->descriptor);
+}
+
 static void send_tickets(const struct harbour *harbour, struct child_process *worker)
 {
     struct message message = {.type = MESSAGE_TICKETS};
@@ -111,6 +120,7 @@ static int start_auth(struct fleet *fleet, struct error *error)
     fleet->auth = auth;
     fleet->processes++;
     send_configuration(fleet, auth);
+    send_log(auth);
     send_descriptor(auth, MESSAGE_GENERATIONS, harbour->generations_writable);
     send_descriptor(auth, MESSAGE_START, -1);
     return 0;
@@ -135,6 +145,7 @@ static int start_worker(struct fleet *fleet, uint32_t slot, struct error *error)
     fleet->workers[slot] = worker;
     fleet->processes++;
     send_configuration(fleet, worker);
+    send_log(worker);
     send_descriptor(worker, MESSAGE_LIMITS, harbour->limits_descriptor);
     send_descriptor(worker, MESSAGE_GENERATIONS, harbour->generations_readable);
     send_tickets(harbour, worker);
@@ -356,15 +367,15 @@ void fleet_send_tickets(struct fleet *fleet)
     }
 }
 
-void fleet_send_log(struct fleet *fleet, int descriptor)
+void fleet_send_log(struct fleet *fleet)
 {
     for (uint32_t slot = 0; slot < CONFIGURATION_MOST_WORKERS; slot++) {
         if (fleet->workers[slot] != NULL) {
-            send_descriptor(fleet->workers[slot], MESSAGE_LOG, descriptor);
+            send_log(fleet->workers[slot]);
         }
     }
     if (fleet->auth != NULL) {
-        send_descriptor(fleet->auth, MESSAGE_LOG, descriptor);
+        send_log(fleet->auth);
     }
 }
 

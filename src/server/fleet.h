@@ -79,7 +79,7 @@ void fleet_send_certificates(struct fleet *fleet);
 void fleet_send_tickets(struct fleet *fleet);
 
 /* Hands a new log to every process. */
-void fleet_send_log(struct fleet *fleet, int descriptor);
+void fleet_send_log(struct fleet *fleet);
 
 /* After `over` or `failed`. */
 void fleet_free(struct fleet *fleet);

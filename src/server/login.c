@@ -60,7 +60,6 @@ void login_fail(struct session *session, enum error_kind kind)
 {
     struct worker *worker = session->worker;
     uint64_t until = session->asked_at + worker->configuration.failure_delay_ms;
-    char name[160];
     session->refusal = kind;
     if (kind == ERROR_BAD_CREDENTIALS || kind == ERROR_NO_SUCH_USER) {
         uint8_t key[LIMITS_KEY_SIZE];
@@ -70,9 +69,10 @@ void login_fail(struct session *session, enum error_kind kind)
     }
     struct bytes asked =
         session->asked_name == NULL ? (struct bytes){0} : bytes_of(session->asked_name);
-    log_write(LOG_LEVEL_INFO, "login failed user=\"%s\" address=%s method=%s reason=%s",
-              bytes_escape(asked, name, sizeof name), session->address, session->method,
-              error_metric(kind));
+    const struct log_field fields[] = {
+        log_quoted("user", asked), log_address("address", session->address),
+        log_word("method", session->method), log_word("reason", error_metric(kind))};
+    log_event(LOG_LEVEL_INFO, "login failed", fields, sizeof fields / sizeof fields[0]);
     login_forget_question(session);
     if (until <= uv_now(&worker->loop)) {
         answer_failure(session);

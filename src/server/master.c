@@ -17,11 +17,12 @@
 #include "server/control_server.h"
 #include "server/fleet.h"
 #include "server/generations.h"
+#include "server/log_target.h"
 #include "server/preflight.h"
 #include "server/readiness.h"
 
 enum {
-    CERTIFICATE_LOOK_MS = 5000,
+    LOOK_MS = 5000,
     TICKET_ROTATION_MS = 12 * 3600 * 1000, /* a key opens tickets for three times that */
 };
 
@@ -38,7 +39,7 @@ struct master {
     uv_loop_t loop;
     uv_signal_t signals[3];
     uv_timer_t kill_timer;
-    uv_timer_t certificate_timer; /* looks whether their files have changed */
+    uv_timer_t look_timer; /* at what others may have changed: certificates, the log daemon */
     uv_timer_t ticket_timer;
     const char *path;
     int ready_fd;
@@ -101,33 +102,15 @@ static int start_fleet(struct master *master, const struct configuration *config
     return 0;
 }
 
-/* To a file: opened anew, so that one that was moved away is let go. */
-static int open_log(const struct configuration *configuration, struct error *error)
-{
-    if (strcmp(configuration->log_target, "stderr") == 0) {
-        return 0;
-    }
-    AUTO_CLOSE int descriptor =
-        open(configuration->log_target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-    if (descriptor < 0) {
-        return error_set(error, ERROR_CONFIGURATION, errno, "target = %s cannot be opened",
-                         configuration->log_target);
-    }
-    if (dup2(descriptor, STDERR_FILENO) < 0) {
-        return error_set(error, ERROR_TEMPORARY, errno, "target = %s", configuration->log_target);
-    }
-    return 0;
-}
-
 static void reopen_log(struct master *master, const struct configuration *configuration)
 {
     struct error error;
-    if (open_log(configuration, &error) < 0) {
+    if (log_target_use(configuration, &error) < 0) {
         log_write(LOG_LEVEL_ERROR, "%s; the log goes on where it went", error.text);
         return;
     }
     for (struct fleet *fleet = master->fleets; fleet != NULL; fleet = fleet->next) {
-        fleet_send_log(fleet, STDERR_FILENO);
+        fleet_send_log(fleet);
     }
 }
 
@@ -412,9 +395,8 @@ static void on_signal(uv_signal_t *handle, int number)
 }
 
 /* New certificates count for the connections that come; those that are there go on. */
-static void on_certificate_timer(uv_timer_t *timer)
+static void look_at_certificates(struct master *master)
 {
-    struct master *master = timer->data;
     struct fleet *fleet = master->serving;
     static struct configuration_notes notes;
     static struct certificates certificates; /* large */
@@ -434,6 +416,15 @@ static void on_certificate_timer(uv_timer_t *timer)
     log_write(LOG_LEVEL_INFO, "certificates read again");
 }
 
+static void on_look(uv_timer_t *timer)
+{
+    struct master *master = timer->data;
+    look_at_certificates(master);
+    if (master->serving != NULL && log_target_moved()) {
+        reopen_log(master, &master->serving->configuration);
+    }
+}
+
 static void on_ticket_timer(uv_timer_t *timer)
 {
     struct master *master = timer->data;
@@ -449,16 +440,15 @@ static int make_loop(struct master *master, struct error *error)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     if (uv_loop_init(&master->loop) < 0 || uv_timer_init(&master->loop, &master->kill_timer) < 0 ||
-        uv_timer_init(&master->loop, &master->certificate_timer) < 0 ||
+        uv_timer_init(&master->loop, &master->look_timer) < 0 ||
         uv_timer_init(&master->loop, &master->ticket_timer) < 0) {
         return error_set(error, ERROR_TEMPORARY, 0, "the loop cannot be made");
     }
     master->loop.data = master;
     master->kill_timer.data = master;
-    master->certificate_timer.data = master;
+    master->look_timer.data = master;
     master->ticket_timer.data = master;
-    (void)uv_timer_start(&master->certificate_timer, on_certificate_timer, CERTIFICATE_LOOK_MS,
-                         CERTIFICATE_LOOK_MS);
+    (void)uv_timer_start(&master->look_timer, on_look, LOOK_MS, LOOK_MS);
     (void)uv_timer_start(&master->ticket_timer, on_ticket_timer, TICKET_ROTATION_MS,
                          TICKET_ROTATION_MS);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
@@ -552,7 +542,7 @@ int master_run(const char *path, int ready_fd)
     struct error error;
     log_init("restante", LOG_LEVEL_INFO);
     int result = preflight_load(path, &configuration, &notes, &text);
-    if (result == 0 && open_log(&configuration, &error) < 0) {
+    if (result == 0 && log_target_use(&configuration, &error) < 0) {
         configuration_note(&notes, true, path, configuration_line(&configuration, "target"), "%s",
                            error.text);
         result = -1;

@@ -32,7 +32,8 @@ enum message_type {
     MESSAGE_LISTEN,
     /* `kind` nonzero: TLS from the first octet */ /* with a listening socket */
     MESSAGE_START,                                 /* all that is needed was sent */
-    MESSAGE_LOG,                                   /* with the descriptor to log to from now on */
+    MESSAGE_LOG, /* with the descriptor to log to from now on; `kind` says which target, `process` which
+                      format */
     MESSAGE_DRAIN, /* accept no more; sessions may go on for `milliseconds` (UINT64_MAX: for ever) */
     MESSAGE_FREED,   /* to the worker that asked: the maildrop of `ticket` was given up */
     MESSAGE_REFRESH, /* to auth: read the accounts again, answer REFRESHED with `ticket` */

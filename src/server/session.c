@@ -5,7 +5,6 @@
  * Times are deadlines.c's: here, activity only notes them. */
 #include "server/session.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/container_of.h"
@@ -38,21 +37,21 @@ static void log_end(const struct session *session)
 {
     const struct pop3_server_counters *counters = pop3_server_counters(session->engine);
     uint64_t ms = uv_now(&session->worker->loop) - session->began;
-    char user[256 + 16] = "-";
-    if (session->user != NULL) {
-        (void)bytes_escape(bytes_of(session->user), user, sizeof user);
-    }
-    log_write(
-        LOG_LEVEL_INFO,
-        "session user=%s address=%s method=%s messages=%u octets=%llu retr=%llu/%llu top=%llu/%llu "
-        "dele=%llu/%llu removed=%u failed-logins=%u duration=%llu.%03llu end=%s",
-        user, session->address, session->user == NULL ? "-" : session->method,
-        session->message_count, (unsigned long long)session->message_octets,
-        (unsigned long long)counters->retr_count, (unsigned long long)counters->retr_octets,
-        (unsigned long long)counters->top_count, (unsigned long long)counters->top_octets,
-        (unsigned long long)counters->marked_count, (unsigned long long)counters->marked_octets,
-        session->removed, session->bad_logins, (unsigned long long)(ms / 1000),
-        (unsigned long long)(ms % 1000), session->end != NULL ? session->end : "closed");
+    const struct log_field fields[] = {
+        log_name("user", session->user),
+        log_address("address", session->address),
+        log_word("method", session->user == NULL ? "-" : session->method),
+        log_number("messages", session->message_count),
+        log_number("octets", session->message_octets),
+        log_counted("retr", counters->retr_count, counters->retr_octets),
+        log_counted("top", counters->top_count, counters->top_octets),
+        log_counted("dele", counters->marked_count, counters->marked_octets),
+        log_number("removed", session->removed),
+        log_number("failed-logins", session->bad_logins),
+        log_duration("duration", ms),
+        log_word("end", session->end != NULL ? session->end : "closed"),
+    };
+    log_event(LOG_LEVEL_INFO, "session", fields, sizeof fields / sizeof fields[0]);
 }
 
 static void wipe_held(struct session *session)

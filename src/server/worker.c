@@ -181,7 +181,7 @@ static void take_message(struct worker *worker, const struct message *message, i
     } else if (message->type == MESSAGE_AUTH) {
         auth_client_connect(&worker->auth, descriptor);
     } else if (message->type == MESSAGE_LOG) {
-        child_take_log(descriptor);
+        child_take_log(message, descriptor);
     } else if (message->type == MESSAGE_DRAIN) {
         drain(worker, message->milliseconds);
     } else if (message->type == MESSAGE_FREED) {

@@ -45,6 +45,7 @@ SETTINGS = {
     ("maildrop", "take-over-idle"): "2m",
     ("accounts", "file"): None,
     ("log", "target"): "stderr",
+    ("log", "format"): "text",
     ("log", "level"): "info",
 }
 NEEDED = {("pop3", "listen"): "127.0.0.1:1110, [::1]:1110",
