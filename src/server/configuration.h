@@ -58,6 +58,7 @@ struct configuration {
     uint32_t connections_per_address;
     uint32_t connections_per_user;
     uint64_t failure_delay_ms;
+    uint64_t failure_delay_max_ms;
     uint32_t failures_per_address; /* 0: no limit */
     uint64_t hash_memory;          /* octets */
     enum configuration_store store;

@@ -31,7 +31,7 @@ struct entry {
 };
 
 struct failure {
-    uint8_t address[LIMITS_KEY_SIZE];
+    uint8_t key[LIMITS_KEY_SIZE];
     uint64_t since_ms;
     uint32_t count;
 };
@@ -52,7 +52,7 @@ struct limits {
     uint32_t buckets; /* a power of two */
     uint32_t used;    /* entries 1 .. used have been in use */
     uint32_t free;    /* of those, the list of free ones */
-    struct failure failures[FAILURE_SETS][FAILURE_WAYS];
+    struct failure failures[LIMIT_KINDS][FAILURE_SETS][FAILURE_WAYS];
     struct login logins[LOGIN_SETS][LOGIN_WAYS];
     uint32_t tail[]; /* heads of the chains, then the entries */
 };
@@ -289,35 +289,55 @@ void limits_clear(struct limits *limits, uint32_t process)
     unlock(limits);
 }
 
-/* The address's record, or the one to be replaced by it: an empty one or the oldest. */
-static struct failure *failure_of(struct limits *limits, const uint8_t address[LIMITS_KEY_SIZE])
+static bool is_over(const struct failure *failure, uint64_t now_ms)
 {
-    struct failure *set = limits->failures[hash(limits, address, UINT8_MAX) % FAILURE_SETS];
-    struct failure *oldest = &set[0];
+    return failure->count == 0 || now_ms - failure->since_ms >= LIMITS_FAILURE_WINDOW_MS;
+}
+
+/* Which of two records is missed less. Of users that with fewer failures: who tries a name once after the
+ * other must not make us forget the name that he is after. */
+static bool is_worth_less(const struct failure *a, const struct failure *b, enum limit_kind kind,
+                          uint64_t now_ms)
+{
+    if (is_over(a, now_ms) != is_over(b, now_ms)) {
+        return is_over(a, now_ms);
+    }
+    if (kind == LIMIT_USER && a->count != b->count) {
+        return a->count < b->count;
+    }
+    return a->since_ms < b->since_ms;
+}
+
+/* The key's record, or the one to be replaced by it. */
+static struct failure *failure_of(struct limits *limits, enum limit_kind kind,
+                                  const uint8_t key[LIMITS_KEY_SIZE], uint64_t now_ms)
+{
+    struct failure *set = limits->failures[kind][hash(limits, key, UINT8_MAX) % FAILURE_SETS];
+    struct failure *least = &set[0];
     for (uint32_t way = 0; way < FAILURE_WAYS; way++) {
-        if (set[way].count != 0 && memcmp(set[way].address, address, LIMITS_KEY_SIZE) == 0) {
+        if (set[way].count != 0 && memcmp(set[way].key, key, LIMITS_KEY_SIZE) == 0) {
             return &set[way];
         }
-        if (set[way].count == 0 || (oldest->count != 0 && set[way].since_ms < oldest->since_ms)) {
-            oldest = &set[way];
+        if (is_worth_less(&set[way], least, kind, now_ms)) {
+            least = &set[way];
         }
     }
-    return oldest;
+    return least;
 }
 
-static bool is_running(const struct failure *failure, const uint8_t address[LIMITS_KEY_SIZE],
+static bool is_running(const struct failure *failure, const uint8_t key[LIMITS_KEY_SIZE],
                        uint64_t now_ms)
 {
-    return failure->count != 0 && memcmp(failure->address, address, LIMITS_KEY_SIZE) == 0 &&
-           now_ms - failure->since_ms < LIMITS_FAILURE_WINDOW_MS;
+    return !is_over(failure, now_ms) && memcmp(failure->key, key, LIMITS_KEY_SIZE) == 0;
 }
 
-void limits_fail(struct limits *limits, const uint8_t address[LIMITS_KEY_SIZE], uint64_t now_ms)
+void limits_fail(struct limits *limits, enum limit_kind kind, const uint8_t key[LIMITS_KEY_SIZE],
+                 uint64_t now_ms)
 {
     lock(limits);
-    struct failure *failure = failure_of(limits, address);
-    if (!is_running(failure, address, now_ms)) {
-        memcpy(failure->address, address, LIMITS_KEY_SIZE);
+    struct failure *failure = failure_of(limits, kind, key, now_ms);
+    if (!is_running(failure, key, now_ms)) {
+        memcpy(failure->key, key, LIMITS_KEY_SIZE);
         failure->since_ms = now_ms;
         failure->count = 0;
     }
@@ -325,12 +345,12 @@ void limits_fail(struct limits *limits, const uint8_t address[LIMITS_KEY_SIZE], 
     unlock(limits);
 }
 
-uint32_t limits_failures(struct limits *limits, const uint8_t address[LIMITS_KEY_SIZE],
-                         uint64_t now_ms)
+uint32_t limits_failures(struct limits *limits, enum limit_kind kind,
+                         const uint8_t key[LIMITS_KEY_SIZE], uint64_t now_ms)
 {
     lock(limits);
-    const struct failure *failure = failure_of(limits, address);
-    uint32_t count = is_running(failure, address, now_ms) ? failure->count : 0;
+    const struct failure *failure = failure_of(limits, kind, key, now_ms);
+    uint32_t count = is_running(failure, key, now_ms) ? failure->count : 0;
     unlock(limits);
     return count;
 }
@@ -365,6 +385,21 @@ bool limits_login(struct limits *limits, const uint8_t user[LIMITS_KEY_SIZE],
     }
     unlock(limits);
     return !soon;
+}
+
+uint64_t limits_throttle_ms(uint32_t failures_of_address, uint32_t failures_of_user,
+                            uint64_t first_ms, uint64_t most_ms)
+{
+    if (failures_of_address == 0) {
+        return 0; /* whatever others do to the user: this address has not */
+    }
+    uint32_t failures =
+        failures_of_address > failures_of_user ? failures_of_address : failures_of_user;
+    uint64_t delay = first_ms;
+    for (uint32_t i = 1; i < failures && delay < most_ms && delay > 0; i++) {
+        delay *= 2;
+    }
+    return delay < most_ms ? delay : most_ms;
 }
 
 void limits_user_key(struct bytes user, uint8_t key_out[LIMITS_KEY_SIZE])

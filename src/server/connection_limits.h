@@ -19,6 +19,7 @@ enum {
 struct limits;
 
 enum limit_kind { LIMIT_ADDRESS, LIMIT_USER };
+enum { LIMIT_KINDS = LIMIT_USER + 1 };
 
 /* Makes the shared memory: a descriptor to map and to hand on, or -1. `connections` is how many are
  * expected; more cost time, not truth. */
@@ -41,12 +42,19 @@ void limits_give(struct limits *limits, enum limit_kind kind, const uint8_t key[
 /* Forgets all that `process` holds: it is dead. */
 void limits_clear(struct limits *limits, uint32_t process);
 
-/* A login from this address failed at `now_ms` (CLOCK_MONOTONIC). When the table is full, the oldest
- * address of its neighbourhood is forgotten. */
-void limits_fail(struct limits *limits, const uint8_t address[LIMITS_KEY_SIZE], uint64_t now_ms);
+/* A login failed at `now_ms` (CLOCK_MONOTONIC), from this address or for this user, whether there is one of
+ * that name or not. When the table is full, one that matters less is forgotten. */
+void limits_fail(struct limits *limits, enum limit_kind kind, const uint8_t key[LIMITS_KEY_SIZE],
+                 uint64_t now_ms);
 /* How many failed in the window that is running. */
-uint32_t limits_failures(struct limits *limits, const uint8_t address[LIMITS_KEY_SIZE],
-                         uint64_t now_ms);
+uint32_t limits_failures(struct limits *limits, enum limit_kind kind,
+                         const uint8_t key[LIMITS_KEY_SIZE], uint64_t now_ms);
+
+/* How long the next try has to wait before it is looked at: nothing for an address that has not failed
+ * itself, so that nobody can lock a person out; else `first_ms`, doubled with each further failure of the
+ * address or on the user, whichever are more, up to `most_ms`. */
+uint64_t limits_throttle_ms(uint32_t failures_of_address, uint32_t failures_of_user,
+                            uint64_t first_ms, uint64_t most_ms);
 
 /* How often a user may log in: `burst` times at once, and once in `every_ms`. */
 struct limits_pace {

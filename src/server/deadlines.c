@@ -17,7 +17,8 @@ static uint64_t next_deadline(const struct session *session)
     if (session->lingering) {
         return session->wait_until;
     }
-    if (session->wait == WAIT_AUTH || session->wait == WAIT_DELAY || session->wait == WAIT_HOLDER) {
+    if (session->wait == WAIT_AUTH || session->wait == WAIT_DELAY || session->wait == WAIT_HOLDER ||
+        session->wait == WAIT_THROTTLE) {
         deadline = session->wait_until;
     }
     if (session->stream.writing) {
@@ -131,6 +132,8 @@ static void check_deadlines(struct session *session)
             session->call.done(&session->call, &late);
         } else if (session->wait == WAIT_DELAY) {
             login_delay_is_over(session);
+        } else if (session->wait == WAIT_THROTTLE) {
+            login_throttle_is_over(session);
         } else if (session->wait == WAIT_HOLDER) {
             login_try_again(session);
         }

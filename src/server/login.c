@@ -62,9 +62,7 @@ void login_fail(struct session *session, enum error_kind kind)
     uint64_t until = session->asked_at + worker->configuration.failure_delay_ms;
     session->refusal = kind;
     if (kind == ERROR_BAD_CREDENTIALS || kind == ERROR_NO_SUCH_USER) {
-        uint8_t key[LIMITS_KEY_SIZE];
-        address_key(&session->peer, key);
-        limits_fail(worker->limits, key, uv_hrtime() / 1000000);
+        throttle_count_failure(session);
         session->bad_logins++;
     }
     struct bytes asked =
@@ -204,6 +202,36 @@ void login_with_password(struct session *session, struct bytes name, struct byte
     }
 }
 
+/* Who has failed before waits before he is heard again. The event stays, and is given again then. */
+static bool must_wait(struct session *session, const struct pop3_server_event *event)
+{
+    struct bytes name = {0}; /* in an exchange of SASL it comes later, if at all */
+    bool waited = session->waited;
+    session->waited = false;
+    if (waited || event->u.authenticate.method == POP3_METHOD_SASL_CONTINUE) {
+        return false;
+    }
+    if (event->u.authenticate.method != POP3_METHOD_SASL_BEGIN) {
+        name = (struct bytes){.data = (const uint8_t *)event->u.authenticate.name,
+                              .size = event->u.authenticate.name_size};
+    }
+    uint64_t wait = throttle_ms(session, name);
+    if (wait == 0) {
+        return false;
+    }
+    session->wait = WAIT_THROTTLE;
+    session->wait_until = session->asked_at + wait;
+    pop3_server_flush(session->engine);
+    return true;
+}
+
+void login_throttle_is_over(struct session *session)
+{
+    session->wait = WAIT_NOTHING;
+    session->waited = true;
+    session_drive(session);
+}
+
 void login_begin(struct session *session, const struct pop3_server_event *event)
 {
     struct bytes name = {.data = (const uint8_t *)event->u.authenticate.name,
@@ -211,6 +239,9 @@ void login_begin(struct session *session, const struct pop3_server_event *event)
     struct bytes response = {.data = event->u.authenticate.response,
                              .size = event->u.authenticate.response_size};
     session->asked_at = uv_now(&session->worker->loop);
+    if (must_wait(session, event)) {
+        return;
+    }
     switch (event->u.authenticate.method) {
     case POP3_METHOD_PASSWORD:
         session->method = "USER";

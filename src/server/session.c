@@ -463,8 +463,8 @@ bool session_failed_too_often(const struct session *session)
     uint32_t most = session->worker->configuration.failures_per_address;
     uint8_t key[LIMITS_KEY_SIZE];
     address_key(&session->peer, key);
-    return most != 0 &&
-           limits_failures(session->worker->limits, key, uv_hrtime() / 1000000) >= most;
+    return most != 0 && limits_failures(session->worker->limits, LIMIT_ADDRESS, key,
+                                        uv_hrtime() / 1000000) >= most;
 }
 
 static void start(struct session *session, bool tls)

@@ -14,11 +14,12 @@
 
 enum session_wait {
     WAIT_NOTHING,
-    WAIT_AUTH,   /* auth decides */
-    WAIT_DELAY,  /* the answer to a failed login is held back */
-    WAIT_OPEN,   /* the store opens the maildrop */
-    WAIT_HOLDER, /* another session has the maildrop */
-    WAIT_STORE   /* rows, octets or a commit */
+    WAIT_THROTTLE, /* who failed before is not looked at at once */
+    WAIT_AUTH,     /* auth decides */
+    WAIT_DELAY,    /* the answer to a failed login is held back */
+    WAIT_OPEN,     /* the store opens the maildrop */
+    WAIT_HOLDER,   /* another session has the maildrop */
+    WAIT_STORE     /* rows, octets or a commit */
 };
 
 struct session {
@@ -34,6 +35,7 @@ struct session {
     bool store_busy; /* an operation is under way */
     bool abandoned;  /* its result is of no use */
     bool sampled;
+    bool waited;      /* the throttle's time is over */
     bool handshaking; /* TLS is being set up: the engine has to wait */
     uint8_t handles;  /* that are not closed yet */
     enum session_wait wait;
@@ -125,6 +127,7 @@ bool deadlines_give_up(struct holder *holder);
 /* login.c */
 void login_begin(struct session *session, const struct pop3_server_event *event);
 void login_delay_is_over(struct session *session);
+void login_throttle_is_over(struct session *session);
 void login_abandon(struct session *session);
 void login_forget_user(struct session *session);
 /* For the other files of the login: how each ends. The answer to a failed one is held back. */
@@ -144,6 +147,10 @@ void login_sasl_continue(struct session *session, struct bytes response);
 /* login_open.c */
 void login_open(struct session *session);
 void login_try_again(struct session *session);
+
+/* throttle.c: a wrong password, or a name of nobody, was given; how long the next try has to wait. */
+void throttle_count_failure(struct session *session);
+uint64_t throttle_ms(const struct session *session, struct bytes name);
 
 /* transfer.c */
 void transfer_rows(struct session *session, const struct pop3_server_event *event);

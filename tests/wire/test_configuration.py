@@ -37,6 +37,7 @@ SETTINGS = {
     ("limits", "connections-per-address"): "100",
     ("limits", "connections-per-user"): "10",
     ("limits", "failure-delay"): "2s",
+    ("limits", "failure-delay-max"): "30s",
     ("limits", "failures-per-address"): "20",
     ("limits", "hash-memory"): "256M",
     ("maildrop", "store"): "maildir",

@@ -143,27 +143,80 @@ static void test_killed_processes_leave_the_counts_right(void **state)
 static void test_failures_count_for_a_window(void **state)
 {
     (void)state;
-    assert_int_equal(limits_failures(limits, key(ALICE), 1000), 0);
-    limits_fail(limits, key(ALICE), 1000);
-    limits_fail(limits, key(ALICE), 2000);
-    limits_fail(limits, key(BOB), 2000);
-    assert_int_equal(limits_failures(limits, key(ALICE), 3000), 2);
-    assert_int_equal(limits_failures(limits, key(BOB), 3000), 1);
-    assert_int_equal(limits_failures(limits, key(ALICE), 999 + LIMITS_FAILURE_WINDOW_MS), 2);
-    assert_int_equal(limits_failures(limits, key(ALICE), 1000 + LIMITS_FAILURE_WINDOW_MS), 0);
-    limits_fail(limits, key(ALICE), 1000 + LIMITS_FAILURE_WINDOW_MS);
-    assert_int_equal(limits_failures(limits, key(ALICE), 1000 + LIMITS_FAILURE_WINDOW_MS), 1);
+    assert_int_equal(limits_failures(limits, LIMIT_ADDRESS, key(ALICE), 1000), 0);
+    limits_fail(limits, LIMIT_ADDRESS, key(ALICE), 1000);
+    limits_fail(limits, LIMIT_ADDRESS, key(ALICE), 2000);
+    limits_fail(limits, LIMIT_ADDRESS, key(BOB), 2000);
+    assert_int_equal(limits_failures(limits, LIMIT_ADDRESS, key(ALICE), 3000), 2);
+    assert_int_equal(limits_failures(limits, LIMIT_ADDRESS, key(BOB), 3000), 1);
+    assert_int_equal(
+        limits_failures(limits, LIMIT_ADDRESS, key(ALICE), 999 + LIMITS_FAILURE_WINDOW_MS), 2);
+    assert_int_equal(
+        limits_failures(limits, LIMIT_ADDRESS, key(ALICE), 1000 + LIMITS_FAILURE_WINDOW_MS), 0);
+    limits_fail(limits, LIMIT_ADDRESS, key(ALICE), 1000 + LIMITS_FAILURE_WINDOW_MS);
+    assert_int_equal(
+        limits_failures(limits, LIMIT_ADDRESS, key(ALICE), 1000 + LIMITS_FAILURE_WINDOW_MS), 1);
 }
 
 static void test_a_flood_of_failures_evicts_the_oldest(void **state)
 {
     (void)state;
-    limits_fail(limits, key(ALICE), 1);
+    limits_fail(limits, LIMIT_ADDRESS, key(ALICE), 1);
     for (uint32_t i = 1000; i < 100000; i++) {
-        limits_fail(limits, numbered(i), i);
+        limits_fail(limits, LIMIT_ADDRESS, numbered(i), i);
     }
-    assert_int_equal(limits_failures(limits, key(ALICE), 100000), 0);
-    assert_int_equal(limits_failures(limits, numbered(99999), 100000), 1);
+    assert_int_equal(limits_failures(limits, LIMIT_ADDRESS, key(ALICE), 100000), 0);
+    assert_int_equal(limits_failures(limits, LIMIT_ADDRESS, numbered(99999), 100000), 1);
+}
+
+static void test_failures_of_addresses_and_users_are_apart(void **state)
+{
+    (void)state;
+    limits_fail(limits, LIMIT_USER, key(ALICE), 1000);
+    assert_int_equal(limits_failures(limits, LIMIT_ADDRESS, key(ALICE), 1000), 0);
+    assert_int_equal(limits_failures(limits, LIMIT_USER, key(ALICE), 1000), 1);
+}
+
+/* Who tries ever new names must not make us forget which one he is after. */
+static void test_a_flood_of_names_does_not_evict_who_is_attacked(void **state)
+{
+    (void)state;
+    limits_fail(limits, LIMIT_USER, key(ALICE), 1);
+    limits_fail(limits, LIMIT_USER, key(ALICE), 2);
+    for (uint32_t i = 1000; i < 100000; i++) {
+        limits_fail(limits, LIMIT_USER, numbered(i), i);
+    }
+    assert_int_equal(limits_failures(limits, LIMIT_USER, key(ALICE), 100000), 2);
+    assert_int_equal(limits_failures(limits, LIMIT_USER, numbered(99999), 100000), 1);
+    assert_int_equal(limits_failures(limits, LIMIT_USER, key(ALICE), 1 + LIMITS_FAILURE_WINDOW_MS),
+                     0);
+}
+
+static void test_only_who_failed_himself_waits(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t of_address, of_user;
+        uint64_t first, most, expected;
+    } cases[] = {
+        {0, 0, 2000, 30000, 0},
+        {0, 1000000, 2000, 30000, 0},
+        {1, 0, 2000, 30000, 2000},
+        {1, 1, 2000, 30000, 2000},
+        {2, 1, 2000, 30000, 4000},
+        {1, 3, 2000, 30000, 8000},
+        {5, 1, 2000, 30000, 30000},
+        {1, UINT32_MAX, 2000, 30000, 30000},
+        {UINT32_MAX, 9, 1, 5000, 5000},
+        {4, 4, 0, 30000, 0},
+        {4, 4, 2000, 0, 0},
+        {1, 1, 2000, 1000, 1000},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(limits_throttle_ms(cases[i].of_address, cases[i].of_user, cases[i].first,
+                                            cases[i].most),
+                         cases[i].expected);
+    }
 }
 
 static void test_logins_keep_their_pace(void **state)
@@ -226,6 +279,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_logins_keep_their_pace, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_flood_of_logins_evicts_who_may_come_back_first,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_failures_of_addresses_and_users_are_apart, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_flood_of_names_does_not_evict_who_is_attacked,
+                                        set_up, tear_down),
+        cmocka_unit_test(test_only_who_failed_himself_waits),
         cmocka_unit_test(test_user_keys_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
