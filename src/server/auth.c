@@ -12,6 +12,7 @@
 
 #include "server/auth_state.h"
 #include "server/child.h"
+#include "server/sandbox.h"
 
 static void answer_refresh(struct auth *auth, const struct message *question)
 {
@@ -95,7 +96,7 @@ static int start(struct auth *auth, struct error *error)
     }
     auth->master.data = auth;
     (void)uv_poll_start(&auth->master, UV_READABLE, on_master);
-    return 0;
+    return sandbox_enter(SANDBOX_AUTH, &auth->configuration, &auth->loop, SANDBOX_NEWEST, error);
 }
 
 int auth_run(void)

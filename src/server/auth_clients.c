@@ -101,12 +101,15 @@ static void on_request(uv_poll_t *poll, int status, int events)
     struct auth_request request;
     client_use(client);
     while (!uv_is_closing((uv_handle_t *)poll)) {
-        int descriptor;
+        int descriptor = -1;
         ssize_t size =
             status < 0 ? 0
                        : channel_receive(client->channel, &request, sizeof request, &descriptor);
         if (size < 0 && errno == EAGAIN) {
             break;
+        }
+        if (size > 0 && descriptor >= 0) { /* nothing that a worker sends has one */
+            (void)close(descriptor);
         }
         if (!is_whole(&request, size)) {
             client_close(client);

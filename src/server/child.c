@@ -112,6 +112,7 @@ int child_start(const char *name, struct child *child_out, struct error *error)
     (void)signal(SIGHUP, SIG_IGN); /* the master's business, also when a terminal sends it to all */
     (void)signal(SIGINT, SIG_IGN);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)setenv("UV_USE_IO_URING", "0", 1); /* newer libuv would, and the sandbox forbids it */
     *child_out = (struct child){.limits = -1, .generations = -1, .auth = -1, .certificates = -1};
     if (fcntl(CHILD_CHANNEL, F_SETFD, FD_CLOEXEC) < 0) {
         return error_set(error, ERROR_USAGE, 0, "only restante serve starts this");

@@ -34,6 +34,7 @@ struct configuration {
     char auth_user[CONFIGURATION_VALUE_SIZE];
     uint32_t workers; /* 1 .. CONFIGURATION_MOST_WORKERS; auto is resolved */
     uint64_t grace_ms;
+    bool require_sandbox;
     struct configuration_addresses {
         struct configuration_address list[CONFIGURATION_MOST_LISTEN];
         uint32_t count;
@@ -63,6 +64,7 @@ struct configuration {
     uint64_t hash_memory;          /* octets */
     enum configuration_store store;
     char path[CONFIGURATION_VALUE_SIZE];
+    struct configuration_files mail_roots; /* besides the one of `path` */
     uint64_t in_use_wait_ms;
     uint64_t take_over_idle_ms;
     char accounts_file[CONFIGURATION_VALUE_SIZE];

@@ -87,6 +87,20 @@ void login_delay_is_over(struct session *session)
     session_drive(session);
 }
 
+/* A path of the account's own that no worker may open: better told than found out. */
+static bool is_within_roots(const struct session *session, const char *user, const char *path)
+{
+    if (path == NULL || mail_roots_hold(&session->worker->roots, path)) {
+        return true;
+    }
+    char name[160];
+    log_write(LOG_LEVEL_ERROR,
+              "maildrop of user=%s: %s lies outside of all mail roots; add its folder to roots in "
+              "[maildrop]",
+              bytes_escape(bytes_of(user), name, sizeof name), path);
+    return false;
+}
+
 /* May this user have one more session now? */
 static enum error_kind take_place(struct session *session, const char *user)
 {
@@ -112,6 +126,10 @@ void login_succeed(struct session *session, const char *user, const char *path)
     session->wait = WAIT_NOTHING;
     if (user_name_check(bytes_of(user), &error) < 0) {
         log_write(LOG_LEVEL_ERROR, "%s", error.text);
+        login_fail(session, ERROR_PERMANENT);
+        return;
+    }
+    if (!is_within_roots(session, user, path)) {
         login_fail(session, ERROR_PERMANENT);
         return;
     }

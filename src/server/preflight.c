@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "account/accounts.h"
 #include "server/certificates.h"
+#include "server/mail_roots.h"
+#include "server/sandbox.h"
 
 static void check_user(const char *path, const struct configuration *configuration, const char *key,
                        const char *user, struct configuration_notes *notes)
@@ -18,6 +21,35 @@ static void check_user(const char *path, const struct configuration *configurati
                            "%s = %s: there is no such system user; make it (adduser --system "
                            "--group %s) or write the name of one that exists",
                            key, user, user);
+    }
+}
+
+/* Whose maildrop is where no worker can reach it will not get it. */
+static void check_own_paths(const char *path, const struct configuration *configuration,
+                            const struct accounts *accounts, struct configuration_notes *notes)
+{
+    static struct mail_roots roots; /* large */
+    uint32_t count = accounts_facts(accounts).count;
+    uint32_t outside = 0;
+    char first[CONFIGURATION_VALUE_SIZE] = "";
+    mail_roots_of(configuration, &roots);
+    for (uint32_t i = 0; i < count; i++) {
+        struct account *account;
+        struct error error;
+        if (accounts_at(accounts, i, &account, &error) < 0) {
+            continue; /* a mistake, told elsewhere */
+        }
+        if (account->maildrop != NULL && !mail_roots_hold(&roots, account->maildrop) &&
+            outside++ == 0) {
+            (void)snprintf(first, sizeof first, "line %u: %s", account->line, account->maildrop);
+        }
+        (void)account_free(account);
+    }
+    if (outside > 0) {
+        configuration_note(notes, false, path, configuration_line(configuration, "roots"),
+                           "file = %s: %u accounts have a maildrop outside of all mail roots and "
+                           "cannot log in, the first in %s; add its folder to roots in [maildrop]",
+                           configuration->accounts_file, outside, first);
     }
 }
 
@@ -59,27 +91,54 @@ static void check_accounts(const char *path, const struct configuration *configu
                            facts.memory_max_line, file,
                            (unsigned long long)((facts.memory_max + (1U << 20) - 1) >> 20));
     }
+    check_own_paths(path, configuration, accounts, notes);
     (void)accounts_free(accounts);
 }
 
 /* The part of the template before its first field must be there, or an unmounted disk would look like
  * deleted mail. */
-static void check_mail_root(const char *path, const struct configuration *configuration,
-                            struct configuration_notes *notes)
+static void check_mail_roots(const char *path, const struct configuration *configuration,
+                             struct configuration_notes *notes)
 {
-    char root[CONFIGURATION_VALUE_SIZE];
+    static struct mail_roots roots; /* large */
     struct stat facts;
-    memcpy(root, configuration->path, sizeof root);
-    root[strcspn(root, "%")] = '\0';
-    char *slash = strrchr(root, '/');
-    if (slash != root) {
-        *slash = '\0';
+    mail_roots_of(configuration, &roots);
+    for (uint32_t i = 0; i < roots.count; i++) {
+        const char *key = i == 0 ? "path" : "roots";
+        unsigned line = configuration_line(configuration, key);
+        if (stat(roots.list[i], &facts) < 0 && errno == ENOENT) {
+            configuration_note(notes, false, path, line,
+                               "%s: there is no folder %s, and no login to a maildrop in it will "
+                               "succeed until there is",
+                               key, roots.list[i]);
+        } else if (strcmp(roots.list[i], "/") == 0) {
+            configuration_note(notes, configuration->require_sandbox, path, line,
+                               "%s: maildrops directly in / leave workers all files open; write a "
+                               "path in a folder of its own, like /var/vmail/%%u",
+                               key);
+        }
     }
-    if (stat(root, &facts) < 0 && errno == ENOENT) {
-        configuration_note(notes, false, path, configuration_line(configuration, "path"),
-                           "path = %s: there is no folder %s, and no login will succeed until "
-                           "there is",
-                           configuration->path, root);
+}
+
+/* What an intruder is not kept from on this machine. */
+static void check_sandbox(const char *path, const struct configuration *configuration,
+                          struct configuration_notes *notes)
+{
+    struct sandbox_support support = sandbox_support();
+    bool required = configuration->require_sandbox;
+    unsigned line = configuration_line(configuration, "require-sandbox");
+    if (support.landlock == 0) {
+        configuration_note(notes, required, path, line,
+                           "sandbox: this kernel has no Landlock (it is not built in, not enabled "
+                           "or kept from this container); a worker that is taken over can open "
+                           "what its user may open%s",
+                           required ? "; enable it, or write require-sandbox = no" : "");
+    }
+    if (!support.seccomp) {
+        configuration_note(notes, required, path, line,
+                           "sandbox: this kernel or this build has no seccomp; a worker that is "
+                           "taken over can make every system call%s",
+                           required ? "; enable it, or write require-sandbox = no" : "");
     }
 }
 
@@ -108,7 +167,8 @@ int preflight_load(const char *path, struct configuration *out, struct configura
         check_user(path, out, "user", out->user, notes);
         check_user(path, out, "auth-user", out->auth_user, notes);
         check_accounts(path, out, notes);
-        check_mail_root(path, out, notes);
+        check_mail_roots(path, out, notes);
+        check_sandbox(path, out, notes);
         check_certificates(path, out, notes);
         result = notes->mistakes == 0 ? 0 : -1;
     }

@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "server/certificates.h"
 #include "server/child.h"
+#include "server/sandbox.h"
 #include "server/session.h"
 
 void worker_add(struct worker *worker, struct session *session)
@@ -213,6 +214,7 @@ static int make_shared(struct worker *worker, const struct child *child, struct 
 {
     worker->configuration = child->configuration;
     worker->process = child->process;
+    mail_roots_of(&worker->configuration, &worker->roots);
     worker->generations = generations_map(child->generations);
     if (worker->generations == NULL) {
         return error_set(error, ERROR_TEMPORARY, errno, "shared memory");
@@ -233,6 +235,15 @@ static int make_shared(struct worker *worker, const struct child *child, struct 
     return maildrop_maildir_create(&options, &worker->executor.interface, &worker->store, error);
 }
 
+/* libuv keeps a descriptor in reserve for when no more are to be had; the first stream opens it, which the
+ * sandbox would not allow. */
+static void open_reserve(struct worker *worker)
+{
+    static uv_tcp_t stream;
+    (void)uv_tcp_init(&worker->loop, &stream);
+    uv_close((uv_handle_t *)&stream, NULL);
+}
+
 static int make_loop(struct worker *worker, struct error *error)
 {
     if (uv_loop_init(&worker->loop) < 0 || stream_loop_init(&worker->streams, &worker->loop) < 0 ||
@@ -246,6 +257,7 @@ static int make_loop(struct worker *worker, struct error *error)
     worker->drain_timer.data = worker;
     worker->master.data = worker;
     worker->auth.loop = &worker->loop;
+    open_reserve(worker);
     return 0;
 }
 
@@ -253,7 +265,9 @@ static int start(struct worker *worker, struct error *error)
 {
     static struct child child; /* large, once */
     if (child_start("restante-worker", &child, error) < 0 ||
-        make_shared(worker, &child, error) < 0 || make_loop(worker, error) < 0) {
+        make_shared(worker, &child, error) < 0 || make_loop(worker, error) < 0 ||
+        sandbox_enter(SANDBOX_WORKER, &worker->configuration, &worker->loop, SANDBOX_NEWEST,
+                      error) < 0) {
         return -1;
     }
     worker->options = (struct pop3_server_options){

@@ -14,6 +14,7 @@
 #include "server/executor.h"
 #include "server/generations.h"
 #include "server/holders.h"
+#include "server/mail_roots.h"
 
 struct session;
 
@@ -39,6 +40,7 @@ struct worker {
     struct auth_client auth;
     struct executor executor;
     struct maildrop_store *store;
+    struct mail_roots roots;
     struct buffers buffers;
     struct holders holders;
     struct session *sessions; /* all, for draining */
