@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The configuration file: INI, read by inih through a reader of ours that counts the lines and refuses
- * what inih would silently misread: continuation lines and lines over its limit. One table of settings
+/* The configuration file: INI, read by inih (base/ini_lines.h). One table of settings
  * (settings.def); the kinds of values are setting_kinds.c's. */
 #include "server/configuration.h"
 
@@ -13,6 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/container_of.h"
+#include "base/ini_lines.h"
 #include "server/setting_kinds.h"
 
 struct setting {
@@ -32,8 +33,7 @@ static const struct setting settings[] = {
 
 struct parser {
     const char *name;
-    struct bytes rest;
-    unsigned line; /* of what the reader gave last */
+    struct ini_lines lines;
     struct configuration *out;
     struct configuration_notes *notes;
 };
@@ -73,38 +73,10 @@ void configuration_note(struct configuration_notes *notes, bool mistake, const c
     va_end(arguments);
 }
 
-/* As fgets, for inih: a line that it would misread is noted and given as an empty one. */
-static char *read_line(char *out, int capacity, void *stream)
+static void note_line(struct ini_lines *lines, const char *text)
 {
-    struct parser *parser = stream;
-    if (parser->rest.size == 0) {
-        return NULL;
-    }
-    size_t size = bytes_find(parser->rest, '\n');
-    struct bytes line = {.data = parser->rest.data, .size = size};
-    parser->rest = bytes_from(parser->rest, size + 1);
-    parser->line++;
-    bool blank = true;
-    for (size_t i = 0; i < line.size; i++) {
-        blank = blank && strchr(" \t\r", line.data[i]) != NULL && line.data[i] != '\0';
-    }
-    if (line.size + 3 > (size_t)capacity) {
-        configuration_note(parser->notes, true, parser->name, parser->line,
-                           "the line is too long; write at most %d octets", capacity - 3);
-        line.size = 0;
-    } else if (bytes_find(line, '\0') < line.size) {
-        configuration_note(parser->notes, true, parser->name, parser->line,
-                           "the line contains a NUL octet; write plain text");
-        line.size = 0;
-    } else if (!blank && (line.data[0] == ' ' || line.data[0] == '\t')) {
-        configuration_note(parser->notes, true, parser->name, parser->line,
-                           "the line is indented; begin it in the first column");
-        line.size = 0;
-    }
-    memcpy(out, line.data, line.size);
-    out[line.size] = '\n';
-    out[line.size + 1] = '\0';
-    return out;
+    struct parser *parser = CONTAINER_OF(lines, struct parser, lines);
+    configuration_note(parser->notes, true, parser->name, lines->line, "%s", text);
 }
 
 static bool section_exists(const char *section)
@@ -132,17 +104,17 @@ static void note_unknown(struct parser *parser, const char *section, const char 
 {
     const struct setting *elsewhere = find_elsewhere(key);
     if (elsewhere != NULL) {
-        configuration_note(parser->notes, true, parser->name, parser->line,
+        configuration_note(parser->notes, true, parser->name, parser->lines.line,
                            "[%s] has no setting %s; write it in section [%s]", section, key,
                            elsewhere->section);
     } else if (!section_exists(section)) {
-        configuration_note(parser->notes, true, parser->name, parser->line,
+        configuration_note(parser->notes, true, parser->name, parser->lines.line,
                            "there is no section [%s]; the sections are [server], [pop3], [tls], "
                            "[limits], [maildrop], "
                            "[accounts] and [log]",
                            section);
     } else {
-        configuration_note(parser->notes, true, parser->name, parser->line,
+        configuration_note(parser->notes, true, parser->name, parser->lines.line,
                            "[%s] has no setting %s; restante.conf(5) lists the settings", section,
                            key);
     }
@@ -159,14 +131,14 @@ static int take_setting(void *user, const char *section, const char *key, const 
     if (i == CONFIGURATION_SETTINGS) {
         note_unknown(parser, section, key);
     } else if (parser->out->lines[i] != 0) {
-        configuration_note(parser->notes, true, parser->name, parser->line,
+        configuration_note(parser->notes, true, parser->name, parser->lines.line,
                            "%s was set in line %u already; remove one of the two", key,
                            parser->out->lines[i]);
     } else {
-        parser->out->lines[i] = parser->line;
+        parser->out->lines[i] = parser->lines.line;
         if (settings[i].kind->parse(value, (char *)parser->out + settings[i].offset) < 0) {
             char escaped[CONFIGURATION_VALUE_SIZE];
-            configuration_note(parser->notes, true, parser->name, parser->line,
+            configuration_note(parser->notes, true, parser->name, parser->lines.line,
                                "%s = %s: not a value for it; write %s", key,
                                bytes_escape(bytes_of(value), escaped, sizeof escaped),
                                settings[i].kind->remedy);
@@ -230,10 +202,11 @@ static void check_meaning(struct parser *parser)
 int configuration_parse(const char *name, struct bytes text, struct configuration *out,
                         struct configuration_notes *notes)
 {
-    struct parser parser = {.name = name, .rest = text, .out = out, .notes = notes};
+    struct parser parser = {
+        .name = name, .lines = {.rest = text, .mistake = note_line}, .out = out, .notes = notes};
     *out = (struct configuration){0};
     *notes = (struct configuration_notes){0};
-    int line = ini_parse_stream(read_line, &parser, take_setting, &parser);
+    int line = ini_parse_stream(ini_lines_read, &parser.lines, take_setting, &parser);
     if (line > 0) {
         configuration_note(parser.notes, true, parser.name, (unsigned)line,
                            "neither a section nor a setting; write [section] or key = value");
