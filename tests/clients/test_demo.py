@@ -15,6 +15,32 @@ import restante
 SAMPLE = sorted((restante.ROOT / "packaging/sample-maildrop").glob("*.eml"))
 
 
+def curl(line):
+    """A line of those that are shown, word by word, as one of the machine's other users."""
+    world = {"user": restante.PLAIN_UID, "group": restante.PLAIN_UID,
+             "extra_groups": []} if restante.IS_ROOT else {}
+    return subprocess.run(line.replace("curl ", "curl -s -S -v ", 1), shell=True, cwd="/",
+                          capture_output=True, timeout=60, **world)
+
+
+def assert_reads_all(line):
+    for number, letter in enumerate(SAMPLE, 1):
+        got = curl(re.sub("/1$", f"/{number}", line))
+        assert got.returncode == 0, got.stderr
+        assert got.stdout == maildir.on_the_wire(letter.read_bytes())
+        assert (b"SSL connection using TLSv1.3" in got.stderr) == ("--cacert" in line)
+
+
+def assert_tls_is_real(*lines):
+    """Without the certificate curl reads with its check off, and else not at all."""
+    for line in lines:
+        without, certificate = re.search(r" --cacert (\S+)", line).group(0, 1)
+        assert os.stat(certificate).st_mode & 0o777 == 0o644
+        assert curl(line.replace(without, "")).returncode == 60  # its check failed
+        read = curl(line.replace(without, " -k"))
+        assert read.stdout == maildir.on_the_wire(SAMPLE[0].read_bytes())
+
+
 @pytest.mark.timeout(300)
 def test_demo():
     with tempfile.TemporaryDirectory() as folder:
@@ -26,17 +52,16 @@ def test_demo():
                               env=environment, start_new_session=True) as demo:
             try:
                 said = ""
-                while "by hand" not in said:
+                while "certificate is self-signed" not in said:
                     line = demo.stdout.readline()
                     assert line, said
                     said += line
                 port = re.search(r"on 127\.0\.0\.1:(\d+)\.", said)[1]
-                url = re.search(r"curl --user (\S+) (pop3://\S+:\d+)/1", said)
-                for number, letter in enumerate(SAMPLE, 1):
-                    got = subprocess.run(["curl", "-s", "--user", url[1], f"{url[2]}/{number}"],
-                                         capture_output=True, check=True).stdout
-                    assert got == maildir.on_the_wire(letter.read_bytes())
-                assert port in url[2]
+                lines = re.findall(r"curl .*/1$", said, re.MULTILINE)
+                assert [f":{port}/" in line for line in lines] == [True, True, False]
+                for line in lines:
+                    assert_reads_all(line)
+                assert_tls_is_real(*lines[1:])
                 processes = restante.processes_of_session(demo.pid)
                 servers = [process for process in processes if " serve " in process.command]
                 assert servers
