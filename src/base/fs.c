@@ -253,6 +253,14 @@ static int real_sync(const struct fs *fs, int descriptor)
     return result < 0 ? -errno : 0;
 }
 
+static void real_start_sync(const struct fs *fs, int descriptor)
+{
+    if (!fs->cached_only) {
+        /* What fails here fails again in sync. */
+        (void)sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
+    }
+}
+
 static int real_rename(const struct fs *fs, struct fs_name from, struct fs_name to, bool replace)
 {
     if (fs->cached_only) {
@@ -385,6 +393,7 @@ static const struct fs_operations real_operations = {
     .write = real_write,
     .list = real_list,
     .sync = real_sync,
+    .start_sync = real_start_sync,
     .rename = real_rename,
     .link = real_link,
     .unlink = real_unlink,

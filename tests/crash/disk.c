@@ -459,6 +459,13 @@ static int disk_sync(const struct fs *fs, int descriptor)
     return 0;
 }
 
+/* What was begun is not durable. */
+static void disk_start_sync(const struct fs *fs, int descriptor)
+{
+    (void)fs;
+    (void)descriptor;
+}
+
 static int find_pair(const struct fs *fs, struct fs_name from, struct fs_name to,
                      struct found *from_out, struct found *to_out)
 {
@@ -646,6 +653,7 @@ static const struct fs_operations disk_operations = {
     .write = disk_write,
     .list = disk_list,
     .sync = disk_sync,
+    .start_sync = disk_start_sync,
     .rename = disk_rename,
     .link = disk_link,
     .unlink = disk_unlink,

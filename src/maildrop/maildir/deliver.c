@@ -3,38 +3,24 @@
  * been made so lately that it is not durable yet. Whatever fails before that takes the file away again. */
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "maildrop/line_ends.h"
 #include "maildrop/maildir/keep.h"
 #include "maildrop/maildir/maildir.h"
+#include "maildrop/maildir/message_file.h"
 
 /* A folder that is older is on the disk: the kernel writes metadata within a minute. */
 #define YOUNG_NS (INT64_C(24) * 3600 * 1000000000)
-
-enum {
-    BUFFER_OCTETS = 65536,
-    BASE_OCTETS = 160,
-    NAME_OCTETS = 256,
-    HOST_OCTETS = 64,
-    NAME_ATTEMPTS = 10
-};
 
 struct maildir_delivery {
     struct maildrop_delivery delivery;
     const struct fs *fs;
     struct maildrop_path place;
-    int root, tmp, new_folder, file;
-    char base[BASE_OCTETS]; /* its name in tmp/; empty: there is no file */
-    struct line_ends line_ends;
-    struct pop3_octet_count count;
-    uint64_t written;
-    size_t used;
+    int root, tmp, new_folder;
     struct error failure; /* sticky */
-    uint8_t buffer[BUFFER_OCTETS + 1];
+    struct message_file file;
 };
 
 static struct maildir_delivery *delivery_of(struct maildrop_delivery *delivery)
@@ -53,20 +39,6 @@ static int fail(struct maildir_delivery *delivery, int number, const char *what,
     }
     *error = delivery->failure;
     return -1;
-}
-
-/* Opens a folder, making it if it is missing. Negated errno. */
-static int open_or_make(const struct fs *fs, struct fs_name name, int flags)
-{
-    int descriptor = fs_open(fs, name, flags | O_DIRECTORY, 0);
-    if (descriptor == -ENOENT) {
-        int result = fs->operations->mkdir(fs, name);
-        if (result < 0 && result != -EEXIST) {
-            return result;
-        }
-        descriptor = fs_open(fs, name, flags | O_DIRECTORY, 0);
-    }
-    return descriptor;
 }
 
 /* Calls `visit` for each folder from the one that all users share down to the maildrop itself, with its
@@ -101,7 +73,7 @@ static int make_folder(struct maildir_delivery *delivery, const char *path)
     struct fs_name name = {AT_FDCWD, path};
     bool fixed = strlen(path) <= delivery->place.fixed;
     int descriptor = fixed ? fs_open(delivery->fs, name, flags | O_DIRECTORY, 0)
-                           : open_or_make(delivery->fs, name, flags);
+                           : message_file_folder(delivery->fs, name, flags);
     if (descriptor < 0) {
         return descriptor;
     }
@@ -131,68 +103,23 @@ static int open_folders(struct maildir_delivery *delivery)
         return result;
     }
     int flags = O_RDONLY | O_NOFOLLOW;
-    delivery->tmp = open_or_make(fs, (struct fs_name){delivery->root, "tmp"}, flags);
-    int cur = open_or_make(fs, (struct fs_name){delivery->root, "cur"}, flags);
-    delivery->new_folder = open_or_make(fs, (struct fs_name){delivery->root, "new"}, flags);
+    delivery->tmp = message_file_folder(fs, (struct fs_name){delivery->root, "tmp"}, flags);
+    int cur = message_file_folder(fs, (struct fs_name){delivery->root, "cur"}, flags);
+    delivery->new_folder = message_file_folder(fs, (struct fs_name){delivery->root, "new"}, flags);
     result = delivery->tmp < 0 ? delivery->tmp : cur < 0 ? cur : delivery->new_folder;
     fs_close(fs, &cur);
     return result < 0 ? result : 0;
-}
-
-/* This machine's name as it may stand in a file's name: '/' and ':' as Maildir writes them. */
-static void host_name(char out[HOST_OCTETS])
-{
-    char name[HOST_OCTETS] = "localhost";
-    (void)gethostname(name, sizeof name - 1); /* the name only helps a reader */
-    size_t used = 0;
-    for (size_t i = 0; name[i] != '\0' && used + 5 < HOST_OCTETS; i++) {
-        bool plain = name[i] > 0x20 && name[i] < 0x7F && strchr("/:,\\", name[i]) == NULL;
-        if (plain) {
-            out[used++] = name[i];
-        } else {
-            used += (size_t)snprintf(out + used, HOST_OCTETS - used, "\\%03o", (uint8_t)name[i]);
-        }
-    }
-    out[used] = '\0';
-}
-
-/* time.MusecPpidQn.host, as https://cr.yp.to/proto/maildir.html wants it. */
-static void make_name(struct maildir_delivery *delivery)
-{
-    static atomic_uint counter;
-    char host[HOST_OCTETS];
-    host_name(host);
-    int64_t now = delivery->fs->operations->clock(delivery->fs);
-    unsigned number = atomic_fetch_add(&counter, 1);
-    (void)snprintf(delivery->base, sizeof delivery->base, "%lld.M%06lldP%ldQ%u.%s",
-                   (long long)(now / 1000000000), (long long)(now / 1000 % 1000000), (long)getpid(),
-                   number, host);
-}
-
-static int create_file(struct maildir_delivery *delivery)
-{
-    for (int attempt = 0; delivery->file < 0; attempt++) {
-        make_name(delivery);
-        int result = fs_open(delivery->fs, (struct fs_name){delivery->tmp, delivery->base},
-                             O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0);
-        if (result < 0 && (result != -EEXIST || attempt == NAME_ATTEMPTS)) {
-            delivery->base[0] = '\0';
-            return result;
-        }
-        delivery->file = result < 0 ? -1 : result;
-    }
-    return 0;
 }
 
 void maildir_deliver_abort(struct maildrop_delivery *base)
 {
     struct maildir_delivery *delivery = delivery_of(base);
     const struct fs *fs = delivery->fs;
-    if (delivery->base[0] != '\0') {
+    if (delivery->file.base[0] != '\0') {
         /* If even this fails, the file stays in tmp/, where it is no mail. */
-        (void)fs->operations->unlink(fs, (struct fs_name){delivery->tmp, delivery->base});
+        (void)fs->operations->unlink(fs, (struct fs_name){delivery->tmp, delivery->file.base});
     }
-    fs_close(fs, &delivery->file);
+    fs_close(fs, &delivery->file.descriptor);
     fs_close(fs, &delivery->tmp);
     fs_close(fs, &delivery->new_folder);
     fs_close(fs, &delivery->root);
@@ -208,17 +135,18 @@ int maildir_deliver_begin(struct maildrop_store *base, const struct maildrop_own
     if (delivery == NULL) {
         return error_set(error, ERROR_TEMPORARY, 0, "out of memory");
     }
-    memset(delivery, 0, offsetof(struct maildir_delivery, buffer));
+    memset(delivery, 0, offsetof(struct maildir_delivery, file));
     delivery->delivery.store = base;
     delivery->fs = store->fs;
-    delivery->root = delivery->tmp = delivery->new_folder = delivery->file = -1;
+    delivery->root = delivery->tmp = delivery->new_folder = delivery->file.descriptor = -1;
+    delivery->file.base[0] = '\0';
     if (maildrop_path_expand(store->pattern, owner, &delivery->place, error) < 0) {
         free(delivery);
         return -1;
     }
     int result = open_folders(delivery);
     if (result == 0) {
-        result = create_file(delivery);
+        result = message_file_create(&delivery->file, delivery->fs, delivery->tmp, "");
     }
     if (result < 0) {
         if (result == -ENOENT) {
@@ -235,26 +163,11 @@ int maildir_deliver_begin(struct maildrop_store *base, const struct maildrop_own
     return 0;
 }
 
-static int flush(struct maildir_delivery *delivery)
-{
-    pop3_octet_count_feed(&delivery->count, delivery->buffer, delivery->used);
-    int result = fs_write_full(delivery->fs, delivery->file, delivery->buffer, delivery->used,
-                               delivery->written);
-    delivery->written += delivery->used;
-    delivery->used = 0;
-    return result;
-}
-
 int maildir_deliver_append(struct maildrop_delivery *base, struct bytes octets, struct error *error)
 {
     struct maildir_delivery *delivery = delivery_of(base);
-    while (octets.size != 0 && delivery->failure.kind == ERROR_NONE) {
-        size_t room = BUFFER_OCTETS - delivery->used;
-        struct bytes part = {.data = octets.data, .size = octets.size < room ? octets.size : room};
-        delivery->used +=
-            line_ends_feed(&delivery->line_ends, part, delivery->buffer + delivery->used);
-        octets = bytes_from(octets, part.size);
-        int result = delivery->used >= BUFFER_OCTETS ? flush(delivery) : 0;
+    if (delivery->failure.kind == ERROR_NONE) {
+        int result = message_file_append(&delivery->file, octets);
         if (result < 0) {
             return fail(delivery, -result, "the message cannot be written", error);
         }
@@ -264,23 +177,6 @@ int maildir_deliver_append(struct maildrop_delivery *base, struct bytes octets, 
         return -1;
     }
     return 0;
-}
-
-/* Gives the file its place in new/. Negated errno. */
-static int move_to_new(struct maildir_delivery *delivery, const char *name)
-{
-    const struct fs *fs = delivery->fs;
-    struct fs_name from = {delivery->tmp, delivery->base};
-    struct fs_name to = {delivery->new_folder, name};
-    int result = fs->operations->rename(fs, from, to, false);
-    if (result == -EINVAL || result == -ENOSYS) {
-        /* A file system that does not know RENAME_NOREPLACE. */
-        result = fs->operations->link(fs, from, to);
-        if (result == 0) {
-            (void)fs->operations->unlink(fs, from); /* a name in tmp/ is no mail */
-        }
-    }
-    return result;
 }
 
 /* Makes durable that new/ and what it is in are there. */
@@ -299,32 +195,26 @@ static int sync_young_folders(struct maildir_delivery *delivery)
 }
 
 /* The file whole and durable, and its `name` with the sizes. */
-static int finish_file(struct maildir_delivery *delivery, char name[NAME_OCTETS])
+static int finish_file(struct maildir_delivery *delivery, char name[MESSAGE_FILE_NAME_OCTETS])
 {
     const struct fs *fs = delivery->fs;
-    delivery->used += line_ends_finish(&delivery->line_ends, delivery->buffer + delivery->used);
-    int result = flush(delivery);
+    int result = message_file_finish(&delivery->file, name);
     if (result == 0) {
-        result = fs->operations->sync(fs, delivery->file);
+        result = fs->operations->sync(fs, delivery->file.descriptor);
     }
-    if (result < 0) {
-        return result;
-    }
-    (void)snprintf(name, NAME_OCTETS, "%s,S=%llu,W=%llu", delivery->base,
-                   (unsigned long long)delivery->written,
-                   (unsigned long long)pop3_octet_count_end(&delivery->count));
-    return 0;
+    return result;
 }
 
 /* The name in new/, durably; what is then not durable is taken away again. */
 static int publish(struct maildir_delivery *delivery, const char *name)
 {
     const struct fs *fs = delivery->fs;
-    int result = move_to_new(delivery, name);
+    int result = message_file_publish(fs, (struct fs_name){delivery->tmp, delivery->file.base},
+                                      (struct fs_name){delivery->new_folder, name});
     if (result < 0) {
         return result;
     }
-    delivery->base[0] = '\0';
+    delivery->file.base[0] = '\0';
     result = fs->operations->sync(fs, delivery->new_folder);
     if (result == 0) {
         result = sync_young_folders(delivery);
@@ -339,7 +229,7 @@ static int publish(struct maildir_delivery *delivery, const char *name)
 /* Delivers, and adds the message to the index if that is valid. */
 static int deliver(struct maildir_delivery *delivery)
 {
-    char name[NAME_OCTETS];
+    char name[MESSAGE_FILE_NAME_OCTETS];
     struct keep_index index;
     int result = finish_file(delivery, name);
     if (result < 0) {
@@ -350,8 +240,8 @@ static int deliver(struct maildir_delivery *delivery)
     if (result == 0) {
         struct index_row row = {
             .name = bytes_of(name),
-            .octets = pop3_octet_count_end(&delivery->count),
-            .size = delivery->written,
+            .octets = pop3_octet_count_end(&delivery->file.count),
+            .size = delivery->file.written,
             .flags = INDEX_ROW_NEW,
         };
         keep_index_extend(&index, &row);
