@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/container_of.h"
 
@@ -14,6 +15,20 @@ struct record_write {
     bool of_data; /* the owner waits for it; else it is of TLS itself */
     uint8_t octets[];
 };
+
+struct stream_client {
+    struct connector *connector; /* until the connection stands or has failed */
+    struct error error;          /* why it ended */
+};
+
+/* Only a client tells its owner why. */
+static void note_failure(struct stream *stream, int status)
+{
+    if (stream->client != NULL && !stream->ended && status != UV_EOF) {
+        (void)error_set(&stream->client->error, ERROR_TEMPORARY, 0, "the connection broke: %s",
+                        uv_strerror(status));
+    }
+}
 
 static void end(struct stream *stream)
 {
@@ -110,6 +125,7 @@ static void go_on_writing(struct stream *stream, int status)
     }
     if (status < 0) {
         stream->writing = false;
+        note_failure(stream, status);
         end(stream);
         return;
     }
@@ -221,6 +237,7 @@ static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
     struct stream *stream = CONTAINER_OF(handle, struct stream, tcp);
     struct bytes octets = {.data = (const uint8_t *)buffer->base, .size = (size_t)size};
     if (size < 0) {
+        note_failure(stream, (int)size);
         end(stream);
     } else if (size > 0 && stream->tls == NULL) {
         stream->events->data(stream, octets);
@@ -308,6 +325,57 @@ int stream_accept(struct stream *stream, uv_stream_t *listener, const struct str
     return result;
 }
 
+/* Takes the socket, or what hinders it. */
+static int take_connection(struct stream *stream, int descriptor)
+{
+    if (descriptor < 0) {
+        stream->client->error = *connector_error(stream->client->connector);
+        return -1;
+    }
+    int result = uv_tcp_open(&stream->tcp, descriptor);
+    if (result < 0) {
+        note_failure(stream, result);
+        (void)close(descriptor);
+        return -1;
+    }
+    (void)uv_tcp_nodelay(&stream->tcp, 1); /* commands are gathered before they are written */
+    return 0;
+}
+
+static void on_connection(void *owner, int descriptor)
+{
+    struct stream *stream = owner;
+    int result = take_connection(stream, descriptor);
+    stream->client->connector = connector_free(stream->client->connector);
+    if (result < 0) {
+        end(stream);
+    } else {
+        stream->events->connected(stream);
+    }
+}
+
+int stream_connect(struct stream *stream, const struct connection_target *target,
+                   const struct stream_events *events, struct stream_loop *shared)
+{
+    *stream = (struct stream){.events = events, .shared = shared};
+    (void)uv_tcp_init(shared->loop, &stream->tcp); /* never fails */
+    stream->client = calloc(1, sizeof *stream->client);
+    if (stream->client != NULL) {
+        stream->client->connector = connector_create(shared->loop, target, on_connection, stream);
+    }
+    if (stream->client == NULL || stream->client->connector == NULL) {
+        stream_close(stream);
+        return UV_ENOMEM;
+    }
+    return 0;
+}
+
+const struct error *stream_error(const struct stream *stream)
+{
+    static const struct error none;
+    return stream->client == NULL ? &none : &stream->client->error;
+}
+
 int stream_secure(struct stream *stream, struct tls_context *context)
 {
     stream->tls = tls_accept(context);
@@ -360,5 +428,10 @@ void stream_close(struct stream *stream)
     stream->tls = tls_free(stream->tls);
     free(stream->unread_held);
     stream->unread_held = NULL;
+    if (stream->client != NULL) {
+        (void)connector_free(stream->client->connector);
+        free(stream->client);
+        stream->client = NULL;
+    }
     uv_close((uv_handle_t *)&stream->tcp, on_closed);
 }

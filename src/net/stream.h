@@ -7,6 +7,8 @@
 
 #include "base/attributes.h"
 #include "base/bytes.h"
+#include "base/error.h"
+#include "net/connector.h"
 #include "net/tcp_progress.h"
 #include "net/tls.h"
 
@@ -15,14 +17,16 @@
 struct stream;
 
 struct stream_events {
+    /* What stream_connect began stands: reading is off, as after stream_accept. */
+    void (*connected)(struct stream *stream);
     /* Octets of the peer, valid during the event; none are given while reading is off. */
     void (*data)(struct stream *stream, struct bytes octets);
     /* All that stream_write left over has been taken. */
     void (*drained)(struct stream *stream);
     /* The handshake that stream_secure began is complete. */
     void (*secured)(struct stream *stream);
-    /* The peer closed its end, or the connection or its TLS broke. Comes once; what is written may be
-     * lost. */
+    /* The peer closed its end, or the connection or its TLS broke, or never stood. Comes once; what is
+     * written may be lost. */
     void (*ended)(struct stream *stream);
     /* After stream_close: the memory is the owner's again. */
     void (*closed)(struct stream *stream);
@@ -41,15 +45,18 @@ struct stream_loop {
     uint8_t output[STREAM_CHUNK_SIZE + STREAM_CHUNK_SIZE / TLS_RECORD_SIZE * TLS_OVERHEAD + 16384];
 };
 
+struct stream_client; /* what only the client end has */
+
 struct stream {
     uv_tcp_t tcp;
     uv_write_t write;
     struct stream_loop *shared;
     const struct stream_events *events;
-    struct tls *tls;      /* NULL: plaintext */
-    struct bytes unsent;  /* plaintext that stream_write was given and has not encrypted */
-    struct bytes unread;  /* octets of the peer that TLS has not taken */
-    uint8_t *unread_held; /* their memory */
+    struct stream_client *client; /* NULL: the server end */
+    struct tls *tls;              /* NULL: plaintext */
+    struct bytes unsent;          /* plaintext that stream_write was given and has not encrypted */
+    struct bytes unread;          /* octets of the peer that TLS has not taken */
+    uint8_t *unread_held;         /* their memory */
     struct stream *resumed_next;
     bool resumed;
     bool reading;
@@ -66,6 +73,12 @@ int stream_loop_init(struct stream_loop *shared, uv_loop_t *loop) MUST_CHECK;
 int stream_accept(struct stream *stream, uv_stream_t *listener, const struct stream_events *events,
                   struct stream_loop *shared) MUST_CHECK;
 
+/* Begins a connection to `target`, which is copied; `connected` or `ended` follows, within its time limit.
+ * Nothing else is called before, but stream_close at any time. 0 or a negative libuv error; then `closed`
+ * follows all the same. */
+int stream_connect(struct stream *stream, const struct connection_target *target,
+                   const struct stream_events *events, struct stream_loop *shared) MUST_CHECK;
+
 /* From here on the peer's octets belong to a TLS handshake, which runs while reading is on; `secured` or
  * `ended` follows. Nothing may be half written. -1: no memory. */
 int stream_secure(struct stream *stream, struct tls_context *context) MUST_CHECK;
@@ -79,6 +92,10 @@ bool stream_write(struct stream *stream, struct bytes octets);
 
 /* The connection's TLS, for its facts; NULL before `secured`. */
 const struct tls *stream_tls(const struct stream *stream);
+
+/* Why a client's stream ended, after `ended` and until stream_close: what failed, at which address. Kind
+ * ERROR_NONE: the peer closed its end. */
+const struct error *stream_error(const struct stream *stream);
 
 /* The peer's address; false if it is gone. */
 bool stream_peer(const struct stream *stream, struct sockaddr_storage *address_out);
