@@ -208,6 +208,12 @@ enum maildrop_progress maildrop_read(struct maildrop *maildrop, uint32_t index, 
     return submit(maildrop, operation);
 }
 
+bool maildrop_sent(struct maildrop *maildrop, uint64_t octets)
+{
+    assert(maildrop->running == NULL);
+    return maildrop->store->type->sent(maildrop, octets);
+}
+
 void maildrop_read_close(struct maildrop *maildrop)
 {
     if (maildrop->running != NULL) {

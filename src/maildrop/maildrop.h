@@ -52,7 +52,8 @@ struct maildrop_operation {
             size_t size;          /* octets read; 0 only at the end */
             bool end;             /* no more octets follow */
             bool header_has_8bit; /* set by a read at offset 0 that asked for it */
-            bool row_was_wrong;   /* its row lies, for a log; right at the next login */
+            bool row_was_wrong;   /* by a read at offset 0: the file is not as long as its row says,
+                                   * which is right at the next login */
         } read;
         struct {
             uint32_t removed, not_removed;
@@ -144,6 +145,10 @@ enum maildrop_progress maildrop_rows(struct maildrop *maildrop, uint32_t first, 
 enum maildrop_progress maildrop_read(struct maildrop *maildrop, uint32_t index, uint64_t offset,
                                      bool header_facts, void *buffer, size_t capacity,
                                      struct maildrop_operation *operation) MUST_CHECK;
+/* The message that is open was read whole, in turn, and makes so many octets (RFC 1939 section 11). False:
+ * its row says otherwise, which was not known before, and is right at the next login. Not while an operation
+ * is under way. */
+bool maildrop_sent(struct maildrop *maildrop, uint64_t octets);
 /* Closes the message that is open, if any. */
 void maildrop_read_close(struct maildrop *maildrop);
 

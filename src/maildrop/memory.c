@@ -354,6 +354,13 @@ static bool memory_perform(struct maildrop *maildrop, struct maildrop_operation 
     return true;
 }
 
+static bool memory_sent(struct maildrop *maildrop, uint64_t octets)
+{
+    (void)maildrop;
+    (void)octets; /* what was delivered was counted here, and nobody else can have changed it */
+    return true;
+}
+
 static void memory_read_close(struct maildrop *maildrop)
 {
     (void)maildrop; /* a message has no descriptor here */
@@ -543,6 +550,7 @@ static const struct maildrop_type memory_type = {
     .cancel_open = memory_cancel_open,
     .identity = memory_identity,
     .perform = memory_perform,
+    .sent = memory_sent,
     .read_close = memory_read_close,
     .unlock = memory_unlock,
     .free = memory_free,

@@ -23,7 +23,8 @@ struct maildrop_type {
      * does what must be done under the lock before it goes, if anything. */
     bool (*perform)(struct maildrop *maildrop, struct maildrop_operation *operation,
                     bool may_block);
-    /* Only while no operation is under way. */
+    /* These two only while no operation is under way. */
+    bool (*sent)(struct maildrop *maildrop, uint64_t octets);
     void (*read_close)(struct maildrop *maildrop);
     /* The lock goes now, while an operation may be under way on another thread. */
     void (*unlock)(struct maildrop *maildrop);

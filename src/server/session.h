@@ -90,6 +90,8 @@ struct session {
     uint64_t chunk_offset; /* of the next read */
     bool chunk_last;
     uint32_t open_message;
+    bool open_for_top;
+    uint64_t sent_before; /* the engine's count of RETR's octets when it was opened */
 
     max_align_t engine_memory[];
 };

@@ -67,6 +67,15 @@ static void take_chunk(struct session *session)
     session->chunk_last = session->operation.result.read.end;
 }
 
+static void log_wrong_row(const struct session *session)
+{
+    log_write(
+        LOG_LEVEL_WARNING,
+        "maildrop of user=%s: message %u is not as large as its file's name says; it was sent "
+        "whole, and its row is right from the next login on",
+        session->user, session->open_message + 1);
+}
+
 static void close_message(struct session *session)
 {
     maildrop_read_close(session->maildrop);
@@ -82,6 +91,9 @@ static void on_message_opened(struct session *session)
         pop3_server_failed(session->engine, session_failure_of(error->kind));
         return;
     }
+    if (session->operation.result.read.row_was_wrong) {
+        log_wrong_row(session);
+    }
     take_chunk(session);
     pop3_server_message_opened(session->engine, session->operation.result.read.header_has_8bit);
 }
@@ -94,6 +106,8 @@ void transfer_send(struct session *session, const struct pop3_server_event *even
         return;
     }
     session->open_message = event->u.send.number - 1;
+    session->open_for_top = event->u.send.top != 0;
+    session->sent_before = pop3_server_counters(session->engine)->retr_octets;
     session->chunk_offset = 0;
     session_wait_for_store(session,
                            maildrop_read(session->maildrop, session->open_message, 0,
@@ -114,6 +128,15 @@ static void on_chunk(struct session *session)
     take_chunk(session);
 }
 
+static void end_message(struct session *session)
+{
+    uint64_t sent = pop3_server_counters(session->engine)->retr_octets - session->sent_before;
+    if (!session->open_for_top && !maildrop_sent(session->maildrop, sent)) {
+        log_wrong_row(session);
+    }
+    close_message(session);
+}
+
 void transfer_message(struct session *session)
 {
     if (session->chunk_used < session->chunk_size) {
@@ -121,8 +144,8 @@ void transfer_message(struct session *session)
             pop3_server_message(session->engine, session->chunk.memory + session->chunk_used,
                                 session->chunk_size - session->chunk_used);
     } else if (session->chunk_last) {
-        close_message(session);
         pop3_server_message_end(session->engine);
+        end_message(session);
     } else {
         session_wait_for_store(session,
                                maildrop_read(session->maildrop, session->open_message,

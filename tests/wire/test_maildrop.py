@@ -258,15 +258,23 @@ def test_octets(world):
             client.quit()
 
 
-def test_size_in_the_name_that_lies(world):
-    """The message is sent whole; its row is right at the next login."""
-    world.put(ONE, name="1700000000.M1P1.host,S=17,W=23")
+@pytest.mark.parametrize("name", ["1700000000.M1P1.host,S=900,W=999", "1700000000.M1P1.host,S=5,W=999"],
+                         ids=["size", "octets"])
+def test_a_name_that_lies(world, name):
+    """The message is sent whole, which is logged, and the next login has its row right."""
+    world.put(b"a\nbc\n", name=name)
     server = world.start()
     with server.login() as client:
-        assert client.multiline(b"RETR 1") == maildir.on_the_wire(ONE)
+        assert client.ok(b"LIST 1") == b"+OK 1 999"
+        assert client.multiline(b"RETR 1") == b"a\r\nbc\r\n"
+        assert client.ok(b"LIST 1") == b"+OK 1 999"
         client.quit()
+    assert server.log().count("message 1 is not as large as its file's name says") == 1
     with server.login() as client:
-        assert client.sizes() == {1: 400}
+        assert client.ok(b"LIST 1") == b"+OK 1 7"
+        client.multiline(b"RETR 1")
+        client.quit()
+    assert server.log().count("is not as large") == 1
 
 
 def test_unique_ids_outlive_everything(either_world):

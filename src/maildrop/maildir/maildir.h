@@ -32,8 +32,6 @@ struct maildir_message {
     int descriptor; /* -1: none */
     uint32_t index;
     uint64_t size; /* when it was opened; that much is served */
-    struct pop3_octet_count count;
-    uint64_t counted; /* octets of the file that went into `count` */
     uint64_t row_octets;
     uint32_t row_flags;
 };
@@ -111,6 +109,7 @@ int maildir_read(struct maildir_maildrop *opened, const struct fs *fs,
                  struct maildrop_operation *operation);
 int maildir_check(struct maildir_maildrop *opened, const struct fs *fs,
                   struct maildrop_operation *operation);
+bool maildir_sent(struct maildir_maildrop *opened, uint64_t octets);
 void maildir_read_close(struct maildir_maildrop *opened);
 
 /* commit.c */

@@ -213,7 +213,6 @@ static int set_read_error(const struct maildir_maildrop *opened, ssize_t number,
                      opened->folders.place.path);
 }
 
-/* Reads octets of the open message; counts on if they come in turn and the row is not proven. */
 static int read_octets(struct maildir_maildrop *opened, const struct fs *fs,
                        struct maildrop_operation *operation)
 {
@@ -238,25 +237,16 @@ static int read_octets(struct maildir_maildrop *opened, const struct fs *fs,
     return 0;
 }
 
-static void count_on(struct maildir_maildrop *opened, struct maildrop_operation *operation)
+bool maildir_sent(struct maildir_maildrop *opened, uint64_t octets)
 {
-    struct maildir_message *message = &opened->message;
-    bool proven =
-        (message->row_flags & (INDEX_ROW_COUNTED | INDEX_ROW_UNSERVED)) == INDEX_ROW_COUNTED;
-    if (proven || operation->request.read.offset != message->counted ||
-        is_noted(opened, message->index)) {
-        return;
-    }
-    pop3_octet_count_feed(&message->count, operation->request.read.buffer,
-                          operation->result.read.size);
-    message->counted += operation->result.read.size;
-    if (!operation->result.read.end) {
-        return;
-    }
-    uint64_t octets = pop3_octet_count_end(&message->count);
+    const struct maildir_message *message = &opened->message;
     bool unserved = (message->row_flags & INDEX_ROW_UNSERVED) != 0;
-    if (octets != message->row_octets || unserved) {
-        operation->result.read.row_was_wrong = octets != message->row_octets;
+    bool right = octets == message->row_octets;
+    assert(message->descriptor >= 0);
+    if (is_noted(opened, message->index)) {
+        return true; /* told before */
+    }
+    if (!right || unserved) {
         note(opened, &(struct maildir_note){
                          .index = message->index,
                          .flags = INDEX_ROW_COUNTED,
@@ -264,6 +254,7 @@ static void count_on(struct maildir_maildrop *opened, struct maildrop_operation 
                          .size = message->size,
                      });
     }
+    return right;
 }
 
 void maildir_read_close(struct maildir_maildrop *opened)
@@ -373,7 +364,6 @@ int maildir_read(struct maildir_maildrop *opened, const struct fs *fs,
     }
     if (result == 0) {
         mark_readable(opened, index);
-        count_on(opened, operation);
     }
     return result;
 }

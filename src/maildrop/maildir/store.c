@@ -74,6 +74,11 @@ static bool perform(struct maildrop *maildrop, struct maildrop_operation *operat
     return result != MAILDIR_WOULD_BLOCK;
 }
 
+static bool sent(struct maildrop *maildrop, uint64_t octets)
+{
+    return maildir_sent(maildir_of(maildrop), octets);
+}
+
 static void read_close(struct maildrop *maildrop)
 {
     maildir_read_close(maildir_of(maildrop));
@@ -90,6 +95,7 @@ static const struct maildrop_type maildir_type = {
     .cancel_open = maildir_cancel_open,
     .identity = identity,
     .perform = perform,
+    .sent = sent,
     .read_close = read_close,
     .unlock = unlock,
     .free = maildir_free,

@@ -114,6 +114,11 @@ const char *read_text(struct maildrop *maildrop, uint32_t index, enum error_kind
         *kind_out = operation.error.kind;
         size += operation.result.read.size;
     } while (operation.error.kind == ERROR_NONE && !operation.result.read.end);
+    if (*kind_out == ERROR_NONE) { /* as a host that has sent it */
+        struct pop3_octet_count count = {0};
+        pop3_octet_count_feed(&count, out, size);
+        (void)maildrop_sent(maildrop, pop3_octet_count_end(&count));
+    }
     maildrop_read_close(maildrop);
     out[size] = '\0';
     return *kind_out == ERROR_NONE ? out : NULL;
