@@ -123,28 +123,33 @@ void index_reader_init(struct index_reader *reader, const struct fs *fs, int des
     reader->fs = fs;
     reader->header = header;
     reader->descriptor = descriptor;
-    reader->block = UINT32_MAX;
+    reader->loaded = false;
+    reader->block = (struct index_block){0};
 }
 
-static int load(struct index_reader *reader, uint32_t block)
+static int load(struct index_reader *reader, uint32_t number)
 {
-    if (reader->block == block) {
+    if (reader->loaded && reader->block.number == number) {
         return 0;
     }
-    reader->block = UINT32_MAX;
-    int result = read_block(reader->fs, reader->descriptor, block + 1, reader->data);
+    reader->loaded = false;
+    int result = read_block(reader->fs, reader->descriptor, number + 1, reader->data);
     if (result < 0) {
         return result;
     }
-    reader->first_row = index_get_32(reader->data + INDEX_AT_FIRST_ROW);
-    reader->rows = index_get_32(reader->data + INDEX_AT_ROWS);
-    if (reader->rows == 0 || reader->rows > reader->header->count ||
-        reader->first_row > reader->header->count - reader->rows) {
+    const struct index_block block = {
+        .number = number,
+        .first_row = index_get_32(reader->data + INDEX_AT_FIRST_ROW),
+        .rows = index_get_32(reader->data + INDEX_AT_ROWS),
+    };
+    if (block.rows == 0 || block.rows > reader->header->count ||
+        block.first_row > reader->header->count - block.rows) {
         return -EBADMSG;
     }
     reader->next_row = 0;
     reader->next_offset = INDEX_AT_FIRST;
     reader->block = block;
+    reader->loaded = true;
     return 0;
 }
 
@@ -182,7 +187,7 @@ static int next_row(struct index_reader *reader, struct index_row *row_out)
 
 static int row_in_block(struct index_reader *reader, uint32_t number, struct index_row *row_out)
 {
-    uint32_t wanted = number - reader->first_row;
+    uint32_t wanted = number - reader->block.first_row;
     if (wanted < reader->next_row) {
         reader->next_row = 0;
         reader->next_offset = INDEX_AT_FIRST;
@@ -204,10 +209,10 @@ int index_reader_row(struct index_reader *reader, uint32_t number, struct index_
     uint32_t low = 0;
     uint32_t high = reader->header->blocks;
     uint32_t guess = (uint32_t)((uint64_t)number * reader->header->blocks / reader->header->count);
-    if (reader->block != UINT32_MAX && number >= reader->first_row) {
-        bool here = number - reader->first_row < reader->rows;
-        bool next = number - reader->first_row == reader->rows;
-        guess = here || next ? reader->block + next : guess;
+    if (reader->block.rows != 0 && number >= reader->block.first_row) {
+        bool here = number - reader->block.first_row < reader->block.rows;
+        bool next = number - reader->block.first_row == reader->block.rows;
+        guess = here || next ? reader->block.number + next : guess;
     }
     while (low < high) {
         if (guess < low || guess >= high) {
@@ -217,10 +222,10 @@ int index_reader_row(struct index_reader *reader, uint32_t number, struct index_
         if (result < 0) {
             return result;
         }
-        if (number < reader->first_row) {
+        if (number < reader->block.first_row) {
             high = guess;
             guess = high - 1;
-        } else if (number - reader->first_row >= reader->rows) {
+        } else if (number - reader->block.first_row >= reader->block.rows) {
             low = guess + 1;
             guess = low;
         } else {
@@ -245,7 +250,7 @@ static int load_for(struct index_reader *reader, struct bytes base)
         struct index_row row;
         int result = load(reader, middle);
         if (result == 0) {
-            result = row_in_block(reader, reader->first_row, &row);
+            result = row_in_block(reader, reader->block.first_row, &row);
         }
         if (result < 0) {
             return result;
@@ -265,8 +270,8 @@ int index_reader_find(struct index_reader *reader, struct bytes base, struct ind
         return 0;
     }
     int result = load_for(reader, base);
-    for (uint32_t i = 0; result == 0 && i < reader->rows; i++) {
-        result = row_in_block(reader, reader->first_row + i, row_out);
+    for (uint32_t i = 0; result == 0 && i < reader->block.rows; i++) {
+        result = row_in_block(reader, reader->block.first_row + i, row_out);
         if (result == 0 && bytes_equal(base_of(row_out), base)) {
             return 1;
         }

@@ -59,15 +59,19 @@ bool index_is_valid(const struct index_header *header, const struct fs_stat *cur
 /* 0 or a negated errno. */
 int index_read_header(const struct fs *fs, int descriptor, struct index_header *header_out);
 
+/* Which rows a block has; rows 0: none is known. */
+struct index_block {
+    uint32_t number, first_row, rows;
+};
+
 /* Reads rows; one block is in memory. `header` and `fs` are borrowed. */
 struct index_reader {
     const struct fs *fs;
     const struct index_header *header;
     int descriptor;
-    uint32_t block;     /* the one that is in `data`, or UINT32_MAX */
-    uint32_t first_row; /* of that block */
-    uint32_t rows;
-    uint32_t next_row; /* where a walk through the block stands */
+    bool loaded;              /* `block` is in `data` */
+    struct index_block block; /* else, where the next row that is wanted may be near */
+    uint32_t next_row;        /* where a walk through the block stands */
     uint32_t next_offset;
     uint8_t data[INDEX_BLOCK_OCTETS];
 };

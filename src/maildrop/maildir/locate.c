@@ -117,10 +117,12 @@ int maildir_locate(struct maildir_maildrop *opened, const struct fs *fs, uint32_
     struct maildir_place place;
     index_reader_init(&reader, opened->snapshot.memory ? opened->fs : fs,
                       opened->snapshot.descriptor, &opened->snapshot.header);
+    reader.block = opened->last_block;
     int result = maildir_row(opened, &reader, index, &row, error);
     if (result != 0) {
         return result;
     }
+    opened->last_block = reader.block;
     place.flags = row.flags;
     place.octets = row.octets;
     place.size = row.size;

@@ -49,6 +49,7 @@ struct maildir_maildrop {
     struct maildir_folders folders;
     struct snapshot snapshot; /* what the session shows */
     struct snapshot *moved;   /* where messages are since names changed; NULL: as in the snapshot */
+    struct index_block last_block; /* of the index, that a message was looked up in */
     struct maildir_message message;
     bool ids_checked;
     uint8_t *readable;          /* a bit for each message that was read; NULL: none yet */

@@ -27,6 +27,7 @@ static int make_anew(struct maildir_maildrop *opened, struct error *error)
     }
     snapshot_finish(&opened->snapshot, opened->fs);
     opened->snapshot = fresh;
+    opened->last_block = (struct index_block){0};
     opened->ids_checked = true;
     return 0;
 }
