@@ -24,9 +24,15 @@ struct stream_client {
 /* Only a client tells its owner why. */
 static void note_failure(struct stream *stream, int status)
 {
-    if (stream->client != NULL && !stream->ended && status != UV_EOF) {
+    if (stream->client == NULL || stream->ended) {
+        return;
+    }
+    if (status != UV_EOF) {
         (void)error_set(&stream->client->error, ERROR_TEMPORARY, 0, "the connection broke: %s",
                         uv_strerror(status));
+    } else if (stream->tls != NULL && !stream->secured) {
+        (void)error_set(&stream->client->error, ERROR_TEMPORARY, 0,
+                        "the server closed the connection during the TLS handshake");
     }
 }
 
@@ -176,6 +182,9 @@ static bool step_tls(struct stream *stream)
         return false;
     }
     if (result == TLS_CLOSED || result == TLS_FAILED) {
+        if (result == TLS_FAILED && stream->client != NULL) {
+            stream->client->error = *tls_error(stream->tls);
+        }
         end(stream);
         return false;
     }
@@ -282,6 +291,12 @@ static void resume(struct stream *stream)
     }
 }
 
+/* The client's end of a handshake begins it. */
+static bool must_speak_first(const struct stream *stream)
+{
+    return stream->client != NULL && !stream->secured;
+}
+
 void stream_read(struct stream *stream, bool on)
 {
     if (on == stream->reading || is_closing(stream) || (on && stream->ended)) {
@@ -293,7 +308,8 @@ void stream_read(struct stream *stream, bool on)
         return;
     }
     (void)uv_read_start((uv_stream_t *)&stream->tcp, on_allocate, on_read); /* fails if closing */
-    if (stream->tls != NULL && (stream->unread.size > 0 || tls_has_pending(stream->tls))) {
+    if (stream->tls != NULL &&
+        (stream->unread.size > 0 || tls_has_pending(stream->tls) || must_speak_first(stream))) {
         resume(stream);
     }
 }
@@ -380,6 +396,19 @@ int stream_secure(struct stream *stream, struct tls_context *context)
 {
     stream->tls = tls_accept(context);
     return stream->tls == NULL ? -1 : 0;
+}
+
+int stream_secure_client(struct stream *stream, struct tls_client_context *context,
+                         const char *host)
+{
+    stream->tls = tls_connect(context, host, &stream->client->error);
+    if (stream->tls == NULL) {
+        return -1;
+    }
+    if (stream->reading) {
+        resume(stream);
+    }
+    return 0;
 }
 
 const struct tls *stream_tls(const struct stream *stream)

@@ -11,6 +11,7 @@
 #include "net/connector.h"
 #include "net/tcp_progress.h"
 #include "net/tls.h"
+#include "net/tls_client.h"
 
 /* A connection as a stream of octets with a few events, under TLS or not. Embedded in its owner; one loop,
  * one thread. No event is given from within a call on the stream. */
@@ -82,6 +83,12 @@ int stream_connect(struct stream *stream, const struct connection_target *target
 /* From here on the peer's octets belong to a TLS handshake, which runs while reading is on; `secured` or
  * `ended` follows. Nothing may be half written. -1: no memory. */
 int stream_secure(struct stream *stream, struct tls_context *context) MUST_CHECK;
+
+/* The same for the client end, of a plaintext connection that stands, after a reply to STLS or at once:
+ * the server has to be `host`. Octets that one read brought with the reply were the owner's to refuse (libpop3
+ * does); all later ones are read by TLS only. -1: stream_error says why. */
+int stream_secure_client(struct stream *stream, struct tls_client_context *context,
+                         const char *host) MUST_CHECK;
 
 /* Turns reading on or off; off, the kernel's buffer fills and the peer has to wait. */
 void stream_read(struct stream *stream, bool on);

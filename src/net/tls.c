@@ -9,14 +9,9 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#include "net/tls_client.h"
+#include "net/tls_connection.h"
 #include "net/tls_context.h"
-
-struct tls {
-    SSL *ssl;
-    struct tls_context *context;
-    struct bytes input;
-    struct tls_output *output; /* of the call under way */
-};
 
 static int bio_read(BIO *bio, char *data, size_t size, size_t *read_out)
 {
@@ -71,24 +66,34 @@ static const BIO_METHOD *bio_method(void)
     return method;
 }
 
-struct tls *tls_accept(struct tls_context *context)
+struct tls *tls_create(SSL_CTX *context)
 {
     struct tls *tls = calloc(1, sizeof *tls);
-    SSL *ssl = SSL_new(tls_context_hold(context));
+    SSL *ssl = SSL_new(context);
     const BIO_METHOD *method = bio_method();
     BIO *bio = method == NULL ? NULL : BIO_new(method);
     if (tls == NULL || ssl == NULL || bio == NULL) {
         free(tls);
         SSL_free(ssl);
         (void)BIO_free(bio);
-        (void)tls_context_free(context);
         return NULL;
     }
     BIO_set_data(bio, tls);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
-    SSL_set_accept_state(ssl);
+    (void)SSL_set_app_data(ssl, tls);
     tls->ssl = ssl;
+    return tls;
+}
+
+struct tls *tls_accept(struct tls_context *context)
+{
+    struct tls *tls = tls_create(tls_context_hold(context));
+    if (tls == NULL) {
+        (void)tls_context_free(context);
+        return NULL;
+    }
+    SSL_set_accept_state(tls->ssl);
     tls->context = context;
     return tls;
 }
@@ -96,8 +101,13 @@ struct tls *tls_accept(struct tls_context *context)
 struct tls *tls_free(struct tls *tls)
 {
     if (tls != NULL) {
+        if (tls->client != NULL && tls_error(tls)->kind == ERROR_NONE) {
+            /* else its session could not be gone on with, only because the server closed first */
+            SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+        }
         SSL_free(tls->ssl);
         (void)tls_context_free(tls->context);
+        (void)tls_client_free(tls->client);
         free(tls);
     }
     return NULL;
@@ -128,6 +138,9 @@ static enum tls_result result_of(struct tls *tls, int returned)
         result = TLS_WAIT;
     } else if (error == SSL_ERROR_ZERO_RETURN) {
         result = TLS_CLOSED;
+    }
+    if (result == TLS_FAILED && tls->client != NULL) {
+        tls_client_note_failure(tls);
     }
     tls->output = NULL;
     ERR_clear_error();
@@ -217,8 +230,9 @@ size_t tls_unique(const struct tls *tls, uint8_t out[TLS_UNIQUE_SIZE])
         return 0;
     }
     /* the first Finished of the handshake: the client's, or in a resumption the server's */
-    size_t size = tls_is_resumed(tls) ? SSL_get_finished(tls->ssl, out, TLS_UNIQUE_SIZE)
-                                      : SSL_get_peer_finished(tls->ssl, out, TLS_UNIQUE_SIZE);
+    bool is_ours = (tls->client != NULL) != tls_is_resumed(tls);
+    size_t size = is_ours ? SSL_get_finished(tls->ssl, out, TLS_UNIQUE_SIZE)
+                          : SSL_get_peer_finished(tls->ssl, out, TLS_UNIQUE_SIZE);
     return size <= TLS_UNIQUE_SIZE ? size : 0;
 }
 

@@ -52,9 +52,10 @@ int tls_make_self_signed(const char *name, struct bytes *certificate_out, struct
 /* A fresh ticket key. */
 void tls_make_ticket_key(uint8_t key_out[TLS_TICKET_KEY_SIZE]);
 
-/* One connection's server end. */
+/* One connection. */
 struct tls;
 
+/* The server end; tls_client.h has the client's. */
 struct tls *tls_accept(struct tls_context *context); /* NULL: no memory */
 struct tls *tls_free(struct tls *tls);
 

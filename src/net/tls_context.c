@@ -26,7 +26,7 @@ SSL_CTX *tls_context_hold(struct tls_context *context)
     return context->identities[0];
 }
 
-static int fail(struct error *error, const char *what)
+int tls_context_fail(struct error *error, const char *what)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
     ERR_clear_error();
@@ -105,8 +105,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     return EVP_MAC_CTX_set_params(mac, parameters) == 1 ? result : -1;
 }
 
-/* A client certificate is asked for, never needed: EXTERNAL is one way to log in among others. */
-static int use_client_ca(SSL_CTX *ssl, struct bytes pem, struct error *error)
+uint32_t tls_context_trust(SSL_CTX *ssl, struct bytes pem)
 {
     BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.size);
     X509_STORE *store = SSL_CTX_get_cert_store(ssl);
@@ -119,23 +118,31 @@ static int use_client_ca(SSL_CTX *ssl, struct bytes pem, struct error *error)
         count++;
     }
     (void)BIO_free(bio);
-    if (count == 0) {
-        return fail(error, "client-ca holds no certificate in PEM");
+    if (count > 0) {
+        ERR_clear_error(); /* the end of the text is no error */
     }
-    ERR_clear_error();
+    return count;
+}
+
+/* A client certificate is asked for, never needed: EXTERNAL is one way to log in among others. */
+static int use_client_ca(SSL_CTX *ssl, struct bytes pem, struct error *error)
+{
+    if (tls_context_trust(ssl, pem) == 0) {
+        return tls_context_fail(error, "client-ca holds no certificate in PEM");
+    }
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, NULL);
     return 0;
 }
 
-static int use_certificate(SSL_CTX *ssl, struct bytes pem, X509 **certificate_out,
-                           struct error *error)
+int tls_context_use_certificate(SSL_CTX *ssl, struct bytes pem, X509 **certificate_out,
+                                struct error *error)
 {
     BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.size);
     X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
     if (certificate == NULL || SSL_CTX_use_certificate(ssl, certificate) != 1) {
         X509_free(certificate);
         (void)BIO_free(bio);
-        return fail(error, "the certificate cannot be used");
+        return tls_context_fail(error, "the certificate cannot be used");
     }
     *certificate_out = certificate;
     X509 *issuer;
@@ -150,19 +157,20 @@ static int use_certificate(SSL_CTX *ssl, struct bytes pem, X509 **certificate_ou
     return 0;
 }
 
-static int use_key(SSL_CTX *ssl, struct bytes pem, struct error *error)
+int tls_context_use_key(SSL_CTX *ssl, struct bytes pem, struct error *error)
 {
     BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.size);
     char no_password[] = "";
     EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, no_password);
     (void)BIO_free(bio);
     if (key == NULL) {
-        return fail(error, "the key cannot be read (it must be PEM, without a password)");
+        return tls_context_fail(error,
+                                "the key cannot be read (it must be PEM, without a password)");
     }
     int used = SSL_CTX_use_PrivateKey(ssl, key);
     EVP_PKEY_free(key);
     if (used != 1 || SSL_CTX_check_private_key(ssl) != 1) {
-        return fail(error, "the key does not fit the certificate");
+        return tls_context_fail(error, "the key does not fit the certificate");
     }
     return 0;
 }
@@ -188,7 +196,7 @@ static int make_identity(struct tls_context *context, const struct tls_settings 
 {
     SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
     if (ssl == NULL) {
-        return fail(error, "no memory for TLS");
+        return tls_context_fail(error, "no memory for TLS");
     }
     context->identities[index] = ssl;
     harden(ssl, settings->only_1_3);
@@ -202,11 +210,11 @@ static int make_identity(struct tls_context *context, const struct tls_settings 
     if (settings->client_ca.size != 0 && use_client_ca(ssl, settings->client_ca, error) < 0) {
         return -1;
     }
-    if (use_certificate(ssl, settings->identities[index].certificate, &context->certificates[index],
-                        error) < 0) {
+    if (tls_context_use_certificate(ssl, settings->identities[index].certificate,
+                                    &context->certificates[index], error) < 0) {
         return -1;
     }
-    return use_key(ssl, settings->identities[index].key, error);
+    return tls_context_use_key(ssl, settings->identities[index].key, error);
 }
 
 int tls_context_create(const struct tls_settings *settings, struct tls_context **context_out,
@@ -214,7 +222,7 @@ int tls_context_create(const struct tls_settings *settings, struct tls_context *
 {
     struct tls_context *context = calloc(1, sizeof *context);
     if (context == NULL) {
-        return fail(error, "no memory for TLS");
+        return tls_context_fail(error, "no memory for TLS");
     }
     context->references = 1;
     context->protocol = settings->protocol;
@@ -311,7 +319,7 @@ int tls_make_self_signed(const char *name, struct bytes *certificate_out, struct
         result = certificate_out->size != 0 && key_out->size != 0 ? 0 : -1;
     }
     if (result < 0) {
-        (void)fail(error, "a self-signed certificate cannot be made");
+        (void)tls_context_fail(error, "a self-signed certificate cannot be made");
     }
     (void)BIO_free(certificate_text);
     (void)BIO_free(key_text);
