@@ -125,12 +125,14 @@ delivered_to = false
         """Return-Path is the header that getmail adds whatever it is told."""
         return [octets.removeprefix(b"Return-Path: <unknown>\n") for octets in self.received()]
 
-    def mutt(self, answers=()):
+    def mutt(self, auth=None, answers=()):
         """Files all mail. `answers`: what to type when a text is shown."""
         security = {PLAIN: "ssl_starttls=no ssl_force_tls=no", STLS: "ssl_starttls=yes ssl_force_tls=yes",
                     TLS: "ssl_force_tls=yes"}[self.security]
         if self.authority:
             security += f" ssl_ca_certificates_file={self.authority} certificate_file={self.home}/accepted"
+        if auth:
+            security += f" pop_authenticators={auth}"
         rc = self.write("muttrc", f"""
 set folder={self.home} spoolfile={self.home}/none mbox_type=Maildir
 set {security} pop_checkinterval=600 pop_delete=yes pop_reconnect=no
@@ -176,5 +178,5 @@ push "<tag-pattern>~A<enter><tag-prefix><save-message>{self.mail}<enter><quit>"
         """openssl(1) as a person's hands; it verifies, and goes no further where that fails."""
         stls = ["-starttls", "pop3"] if self.security == STLS else []
         return self.run("openssl", "s_client", *stls, "-connect", f"{self.host}:{self.port}", "-quiet",
-                        "-crlf", "-no_ign_eof", "-verify_return_error", "-verify_hostname", self.host,
+                        "-crlf", "-verify_return_error", "-verify_hostname", self.host,
                         "-CAfile", self.authority, "-no-CApath", "-no-CAstore", input=commands)
