@@ -2,6 +2,8 @@
 #ifndef RESTANTE_FETCH_SPOOL_H
 #define RESTANTE_FETCH_SPOOL_H
 
+#include <sys/types.h>
+
 #include "base/bytes.h"
 #include "base/error.h"
 
@@ -22,7 +24,7 @@ int spool_append(struct spool *spool, struct bytes octets, struct error *error) 
 /* All of it is in the file. */
 int spool_flush(struct spool *spool, struct error *error) MUST_CHECK;
 /* Forgets what lies behind `size`. */
-int spool_truncate(struct spool *spool, uint64_t size, struct error *error) MUST_CHECK;
+int spool_truncate(struct spool *spool, uint64_t size, struct error *error);
 /* Up to `size` octets from `offset` on of what was flushed; how many, or -1. */
 ssize_t spool_read(const struct spool *spool, void *buffer, size_t size, uint64_t offset,
                    struct error *error);

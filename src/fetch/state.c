@@ -66,7 +66,8 @@ int state_failure(struct state *state, const char *what, struct error *error)
     default:
         break;
     }
-    return error_set(error, kind, 0, "%s: %s: %s", state->path, what, sqlite3_errmsg(state->database));
+    return error_set(error, kind, 0, "%s: %s: %s", state->path, what,
+                     sqlite3_errmsg(state->database));
 }
 
 int state_execute(struct state *state, const char *text, struct error *error)
@@ -99,7 +100,8 @@ int state_commit(struct state *state, struct error *error)
     return 0;
 }
 
-static int read_number(struct state *state, const char *text, int64_t *number_out, struct error *error)
+static int read_number(struct state *state, const char *text, int64_t *number_out,
+                       struct error *error)
 {
     sqlite3_stmt *statement = NULL;
     if (sqlite3_prepare_v2(state->database, text, -1, &statement, NULL) != SQLITE_OK ||
@@ -129,7 +131,8 @@ static int prepare_schema(struct state *state, struct error *error)
         return state_commit(state, error);
     }
     if (application != APPLICATION_ID) {
-        return error_set(error, ERROR_CORRUPT, 0, "%s is not a state of restante fetch", state->path);
+        return error_set(error, ERROR_CORRUPT, 0, "%s is not a state of restante fetch",
+                         state->path);
     }
     if (version != SCHEMA_VERSION) {
         return error_set(error, ERROR_CONFIGURATION, 0,
@@ -152,16 +155,17 @@ static int open_database(struct state *state, bool dry_run, struct error *error)
         }
         (void)close(descriptor); /* nothing was written */
     }
-    if (sqlite3_open_v2(path, &state->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
-        SQLITE_OK) {
+    if (sqlite3_open_v2(path, &state->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK) {
         return state_failure(state, "cannot be opened", error);
     }
     (void)sqlite3_extended_result_codes(state->database, 1);
     (void)sqlite3_busy_timeout(state->database, 10000); /* a backup may be reading it */
     /* Exclusive: there is one user, and no shared memory is needed. */
-    if (state_execute(state, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
-                             "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
-                             "PRAGMA cache_size = -8192;",
+    if (state_execute(state,
+                      "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
+                      "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
+                      "PRAGMA cache_size = -8192;",
                       error) < 0) {
         return -1;
     }
@@ -215,7 +219,8 @@ static int lock(struct state *state, const char *account, struct error *error)
     }
     if (flock(state->lock, LOCK_EX | LOCK_NB) < 0) {
         if (errno == EWOULDBLOCK) {
-            return error_set(error, ERROR_IN_USE, 0, "another run is fetching the mail of %s", account);
+            return error_set(error, ERROR_IN_USE, 0, "another run is fetching the mail of %s",
+                             account);
         }
         return error_from_errno(error, errno, "%s cannot be locked", state->path);
     }

@@ -55,20 +55,20 @@ int state_commit(struct state *state, struct error *error) MUST_CHECK;
 typedef int state_visitor(void *owner, const struct state_row *row);
 /* Those that were in the last listing and are not deleted, in the order in which they came. Without
  * places and reasons. */
-int state_each_present(struct state *state, state_visitor *visit, void *owner, struct error *error)
-    MUST_CHECK;
+int state_each_present(struct state *state, state_visitor *visit, void *owner,
+                       struct error *error) MUST_CHECK;
 int state_each_of_id(struct state *state, struct bytes unique_id, state_visitor *visit, void *owner,
                      struct error *error) MUST_CHECK;
-int state_each_placing(struct state *state, state_visitor *visit, void *owner, struct error *error)
-    MUST_CHECK;
+int state_each_placing(struct state *state, state_visitor *visit, void *owner,
+                       struct error *error) MUST_CHECK;
 /* Are there rows that state_each_present does not show? */
 int state_has_gone(struct state *state, bool *has_out, struct error *error) MUST_CHECK;
 
 /* Makes a row and sets its id, or replaces all of it but its unique id and first_seen. */
 int state_put(struct state *state, struct state_row *row, struct error *error) MUST_CHECK;
 /* It is listed, with so many octets. */
-int state_set_present(struct state *state, int64_t id, uint64_t octets, struct error *error)
-    MUST_CHECK;
+int state_set_present(struct state *state, int64_t id, uint64_t octets,
+                      struct error *error) MUST_CHECK;
 int state_set_absent(struct state *state, int64_t id, int64_t now, struct error *error) MUST_CHECK;
 int state_set_deleted(struct state *state, int64_t id, int64_t now, struct error *error) MUST_CHECK;
 /* All that is placing is stored. */
@@ -79,8 +79,9 @@ int state_set_unplaced(struct state *state, int64_t id, struct error *error) MUS
 /* Forgets what has been gone since before `oldest`. */
 int state_prune(struct state *state, int64_t oldest, struct error *error) MUST_CHECK;
 
-/* Which start of the machine the last commit of a `state_put` with PLACING was in. Empty: never. */
-int state_boot(struct state *state, char *boot_out, size_t capacity, struct error *error) MUST_CHECK;
-int state_set_boot(struct state *state, const char *boot, struct error *error) MUST_CHECK;
+/* Where, and since which start of the machine, things are placed: what is recorded with them, as a text. Empty:
+ * nothing ever was. */
+int state_era(struct state *state, char *era_out, size_t capacity, struct error *error) MUST_CHECK;
+int state_set_era(struct state *state, const char *era, struct error *error) MUST_CHECK;
 
 #endif

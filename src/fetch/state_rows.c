@@ -37,16 +37,16 @@ static const char *const texts[STATE_STATEMENTS] = {
                            " WHERE id = ?1",
     [STATE_PRUNE] = "DELETE FROM message WHERE (absent_since IS NOT NULL OR deleted IS NOT NULL)"
                     " AND coalesce(deleted, absent_since) < ?1",
-    [STATE_BOOT] = "SELECT value FROM fact WHERE name = 'boot'",
-    [STATE_SET_BOOT] = "REPLACE INTO fact (name, value) VALUES ('boot', ?1)",
+    [STATE_ERA] = "SELECT value FROM fact WHERE name = 'era'",
+    [STATE_SET_ERA] = "REPLACE INTO fact (name, value) VALUES ('era', ?1)",
 };
 
 static sqlite3_stmt *prepared(struct state *state, enum state_statement which, struct error *error)
 {
     sqlite3_stmt **statement = &state->statements[which];
-    if (*statement == NULL && sqlite3_prepare_v3(state->database, texts[which], -1,
-                                                 SQLITE_PREPARE_PERSISTENT, statement,
-                                                 NULL) != SQLITE_OK) {
+    if (*statement == NULL &&
+        sqlite3_prepare_v3(state->database, texts[which], -1, SQLITE_PREPARE_PERSISTENT, statement,
+                           NULL) != SQLITE_OK) {
         (void)state_failure(state, "cannot be asked", error);
     }
     return *statement;
@@ -73,8 +73,9 @@ static void bind_octets(sqlite3_stmt *statement, int column, uint64_t octets)
 
 static void bind_blob(sqlite3_stmt *statement, int column, struct bytes octets)
 {
-    (void)sqlite3_bind_blob64(statement, column, octets.size == 0 ? (const uint8_t *)"" : octets.data,
-                              octets.size, SQLITE_STATIC);
+    (void)sqlite3_bind_blob64(statement, column,
+                              octets.size == 0 ? (const uint8_t *)"" : octets.data, octets.size,
+                              SQLITE_STATIC);
 }
 
 static void bind_text(sqlite3_stmt *statement, int column, const char *text)
@@ -137,7 +138,7 @@ static void reset(sqlite3_stmt *statement)
 static int each(struct state *state, sqlite3_stmt *statement, state_visitor *visit, void *owner,
                 struct error *error)
 {
-    int code;
+    int code = SQLITE_DONE;
     int result = 0;
     while (result >= 0 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         struct state_row row;
@@ -294,28 +295,30 @@ int state_prune(struct state *state, int64_t oldest, struct error *error)
     return run_on(state, STATE_PRUNE, oldest, 0, error);
 }
 
-int state_boot(struct state *state, char *boot_out, size_t capacity, struct error *error)
+int state_era(struct state *state, char *era_out, size_t capacity, struct error *error)
 {
-    sqlite3_stmt *statement = prepared(state, STATE_BOOT, error);
+    sqlite3_stmt *statement = prepared(state, STATE_ERA, error);
     if (statement == NULL) {
         return -1;
     }
-    boot_out[0] = '\0';
+    era_out[0] = '\0';
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
-        column_text(statement, 0, boot_out, capacity);
+        column_text(statement, 0, era_out, capacity);
     }
-    int result = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : state_failure(state, "cannot be read", error);
+    int result = code == SQLITE_ROW || code == SQLITE_DONE
+                     ? 0
+                     : state_failure(state, "cannot be read", error);
     reset(statement);
     return result;
 }
 
-int state_set_boot(struct state *state, const char *boot, struct error *error)
+int state_set_era(struct state *state, const char *era, struct error *error)
 {
-    sqlite3_stmt *statement = prepared(state, STATE_SET_BOOT, error);
+    sqlite3_stmt *statement = prepared(state, STATE_SET_ERA, error);
     if (statement == NULL) {
         return -1;
     }
-    bind_text(statement, 1, boot);
+    bind_text(statement, 1, era);
     return run(state, statement, error);
 }

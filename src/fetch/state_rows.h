@@ -23,8 +23,8 @@ enum state_statement {
     STATE_DROP_UNPLACED,
     STATE_SET_UNPLACED,
     STATE_PRUNE,
-    STATE_BOOT,
-    STATE_SET_BOOT,
+    STATE_ERA,
+    STATE_SET_ERA,
     STATE_STATEMENTS
 };
 

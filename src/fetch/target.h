@@ -20,7 +20,7 @@
  * is the whole target's. */
 
 enum target_outcome {
-    TARGET_WAITS,    /* it is the next of the batch */
+    TARGET_WAITS, /* it is the next of the batch */
     TARGET_STORED,
     TARGET_DEFERRED, /* not now */
     TARGET_REFUSED,  /* this message will not be taken */
@@ -63,13 +63,13 @@ struct target {
 };
 
 struct target_options {
-    const struct fs *fs;     /* for a Maildir */
-    const char *place;       /* all of these are borrowed */
+    const struct fs *fs; /* for a Maildir */
+    const char *place;   /* all of these are borrowed */
     const char *account, *host, *user;
     const char *recipient;
     unsigned time_limit_s;
     int state_folder; /* for spools */
-    int cancel; /* a descriptor that becomes readable when what runs is to end; -1: none */
+    int cancel;       /* a descriptor that becomes readable when what runs is to end; -1: none */
 };
 
 int target_maildir_create(const struct target_options *options, struct target **target_out,
