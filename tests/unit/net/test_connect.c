@@ -202,16 +202,18 @@ static void test_all_fail(void **state)
     (void)state;
     struct end client = {0};
     uint16_t port = refusing_port();
-    answer.count = 3;
+    answer.count = 4;
     answer.addresses[0] = answer.addresses[1] = "::1";
     answer.addresses[2] = "127.0.0.1";
-    answer.ports[0] = answer.ports[1] = answer.ports[2] = port;
+    answer.addresses[3] = "127.0.0.2";
+    answer.ports[0] = answer.ports[1] = answer.ports[2] = answer.ports[3] = port;
     connect_to(&client, "mail.example.org", port, 5000);
     run_until(&client.ended);
     expect_error(&client, ERROR_TEMPORARY,
                  "mail.example.org: [::1]:%u: connection refused; "
-                 "127.0.0.1:%u: connection refused; [::1]:%u: connection refused",
-                 port, port, port);
+                 "127.0.0.1:%u: connection refused; [::1]:%u: connection refused; "
+                 "127.0.0.2:%u: connection refused",
+                 port, port, port, port);
     close_end(&client);
 }
 
