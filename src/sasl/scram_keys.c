@@ -30,13 +30,22 @@ int scram_digest(enum scram_hash hash, const uint8_t *octets, uint8_t out[SCRAM_
                                                                                              : -1;
 }
 
+int scram_salt(enum scram_hash hash, struct bytes password, struct bytes salt, uint32_t iterations,
+               uint8_t out[SCRAM_KEY_OCTETS_MAX])
+{
+    return PKCS5_PBKDF2_HMAC((const char *)password.data, (int)password.size, salt.data,
+                             (int)salt.size, (int)iterations, function_of(hash),
+                             (int)scram_key_size(hash), out) == 1
+               ? 0
+               : -1;
+}
+
 int scram_derive(enum scram_hash hash, struct bytes password, struct scram_keys *keys,
                  struct error *error)
 {
     uint8_t salted[SCRAM_KEY_OCTETS_MAX], client_key[SCRAM_KEY_OCTETS_MAX];
-    bool done = PKCS5_PBKDF2_HMAC((const char *)password.data, (int)password.size, keys->salt,
-                                  (int)keys->salt_size, (int)keys->iterations, function_of(hash),
-                                  (int)scram_key_size(hash), salted) == 1 &&
+    struct bytes salt = {keys->salt, keys->salt_size};
+    bool done = scram_salt(hash, password, salt, keys->iterations, salted) == 0 &&
                 scram_hmac(hash, salted, bytes_of("Client Key"), client_key) == 0 &&
                 scram_digest(hash, client_key, keys->stored_key) == 0 &&
                 scram_hmac(hash, salted, bytes_of("Server Key"), keys->server_key) == 0;

@@ -32,6 +32,10 @@ size_t scram_key_size(enum scram_hash hash);
 int scram_derive(enum scram_hash hash, struct bytes password, struct scram_keys *keys,
                  struct error *error) MUST_CHECK;
 
+/* SaltedPassword of RFC 5802 section 3; blocks for as long as the iterations take. -1: no memory. */
+int scram_salt(enum scram_hash hash, struct bytes password, struct bytes salt, uint32_t iterations,
+               uint8_t out[SCRAM_KEY_OCTETS_MAX]) MUST_CHECK;
+
 /* HMAC and hash under that name; the outputs have scram_key_size octets. -1: no memory. */
 int scram_hmac(enum scram_hash hash, const uint8_t *key, struct bytes text,
                uint8_t out[SCRAM_KEY_OCTETS_MAX]) MUST_CHECK;

@@ -6,26 +6,9 @@
 
 #include "base/number.h"
 #include "sasl/exchange.h"
+#include "sasl/scram_text.h"
 
 enum { NONCE_OCTETS = 18 };
-
-/* Takes what stands before the next comma, and the comma. */
-static struct bytes take_field(struct bytes *rest)
-{
-    struct bytes field = {rest->data, bytes_find(*rest, ',')};
-    *rest = bytes_from(*rest, field.size + 1);
-    return field;
-}
-
-/* The value of an attribute "x=value"; false if the field is another one. */
-static bool value_of(struct bytes field, char attribute, struct bytes *value_out)
-{
-    if (field.size < 2 || field.data[0] != (uint8_t)attribute || field.data[1] != '=') {
-        return false;
-    }
-    *value_out = bytes_from(field, 2);
-    return true;
-}
 
 /* "=2C" and "=3D" stand for comma and equals sign; any other "=" is an error. */
 static bool unescape(struct bytes value, uint8_t out[USER_NAME_OCTETS_MAX], struct bytes *name_out)
@@ -51,16 +34,6 @@ static bool unescape(struct bytes value, uint8_t out[USER_NAME_OCTETS_MAX], stru
     return true;
 }
 
-static bool is_printable(struct bytes nonce)
-{
-    for (size_t i = 0; i < nonce.size; i++) {
-        if (nonce.data[i] < 0x21 || nonce.data[i] > 0x7E) {
-            return false;
-        }
-    }
-    return nonce.size > 0;
-}
-
 /* The flag that opens the GS2 header: which binding the client uses, and what it believes of us. "y" means
  * that it could bind and was told we could not: if we did offer it, someone between us took that out
  * (RFC 5802 section 6). */
@@ -68,7 +41,7 @@ static bool take_flag(struct sasl_server *server, struct bytes flag)
 {
     struct bytes type;
     bool plus = sasl_mechanism_is_plus(server->mechanism);
-    if (!value_of(flag, 'p', &type)) {
+    if (!scram_value_of(flag, 'p', &type)) {
         bool none = bytes_equal(flag, bytes_of("n"));
         bool believes_none = bytes_equal(flag, bytes_of("y"));
         return !plus && (none || (believes_none && !server->plus_offered));
@@ -87,23 +60,23 @@ static bool parse_first(struct sasl_server *server, struct bytes message, struct
 {
     uint8_t octets[USER_NAME_OCTETS_MAX];
     struct bytes rest = message;
-    struct bytes flag = take_field(&rest);
-    struct bytes identity_field = take_field(&rest);
+    struct bytes flag = scram_take_field(&rest);
+    struct bytes identity_field = scram_take_field(&rest);
     struct bytes identity = {0};
     server->header_size = message.size - rest.size;
     struct bytes bare = rest;
-    struct bytes name_field = take_field(&rest);
-    struct bytes nonce_field = take_field(&rest);
+    struct bytes name_field = scram_take_field(&rest);
+    struct bytes nonce_field = scram_take_field(&rest);
     struct bytes name;
     if (bare.size == 0 || bytes_find(message, '\0') < message.size || !take_flag(server, flag) ||
-        !value_of(name_field, 'n', &name) || !unescape(name, octets, &name) ||
-        !sasl_take_name(server, name) || !value_of(nonce_field, 'r', nonce_out) ||
-        !is_printable(*nonce_out)) {
+        !scram_value_of(name_field, 'n', &name) || !unescape(name, octets, &name) ||
+        !sasl_take_name(server, name) || !scram_value_of(nonce_field, 'r', nonce_out) ||
+        !scram_is_printable(*nonce_out)) {
         return false;
     }
-    if (identity_field.size > 0 &&
-        (!value_of(identity_field, 'a', &identity) || !unescape(identity, octets, &identity) ||
-         identity.size == 0 || !sasl_is_own_identity(server, identity))) {
+    if (identity_field.size > 0 && (!scram_value_of(identity_field, 'a', &identity) ||
+                                    !unescape(identity, octets, &identity) || identity.size == 0 ||
+                                    !sasl_is_own_identity(server, identity))) {
         return false;
     }
     memcpy(server->header, message.data, server->header_size);
@@ -172,7 +145,7 @@ static bool binding_fits(const struct sasl_server *server, struct bytes field)
         memcpy(wanted + size, server->binding->octets, server->binding->size);
         size += server->binding->size;
     }
-    return value_of(field, 'c', &code) &&
+    return scram_value_of(field, 'c', &code) &&
            sodium_base642bin(given, sizeof given, (const char *)code.data, code.size, NULL,
                              &given_size, NULL, sodium_base64_VARIANT_ORIGINAL) == 0 &&
            given_size == size && sodium_memcmp(given, wanted, size) == 0;
@@ -182,7 +155,7 @@ static bool nonce_fits(const struct sasl_server *server, struct bytes field)
 {
     struct bytes nonce;
     struct bytes wanted = {server->signed_memory + server->nonce_offset, server->nonce_size};
-    return value_of(field, 'r', &nonce) && bytes_equal(nonce, wanted);
+    return scram_value_of(field, 'r', &nonce) && bytes_equal(nonce, wanted);
 }
 
 /* H(proof XOR HMAC(StoredKey, text)) is StoredKey for who knows the password. */
@@ -192,7 +165,7 @@ static bool proof_fits(const struct sasl_server *server, struct bytes field)
     size_t size = scram_key_size(hash), given_size;
     uint8_t proof[SCRAM_KEY_OCTETS_MAX], signature[SCRAM_KEY_OCTETS_MAX];
     struct bytes code;
-    if (!value_of(field, 'p', &code) ||
+    if (!scram_value_of(field, 'p', &code) ||
         sodium_base642bin(proof, size, (const char *)code.data, code.size, NULL, &given_size, NULL,
                           sodium_base64_VARIANT_ORIGINAL) < 0 ||
         given_size != size ||
@@ -234,8 +207,8 @@ void scram_server_final(struct sasl_server *server, struct bytes message, struct
     bool good = split_proof(message, &before, &proof);
     if (good) {
         struct bytes rest = before;
-        bool bound = binding_fits(server, take_field(&rest));
-        bool same = nonce_fits(server, take_field(&rest));
+        bool bound = binding_fits(server, scram_take_field(&rest));
+        bool same = nonce_fits(server, scram_take_field(&rest));
         buffer_append(&server->signed_text, before);
         good = bound && same && !server->signed_text.overflow && proof_fits(server, proof);
     }

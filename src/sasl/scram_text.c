@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#include "sasl/scram_text.h"
+
+struct bytes scram_take_field(struct bytes *rest)
+{
+    struct bytes field = {rest->data, bytes_find(*rest, ',')};
+    *rest = bytes_from(*rest, field.size + 1);
+    return field;
+}
+
+bool scram_value_of(struct bytes field, char attribute, struct bytes *value_out)
+{
+    if (field.size < 2 || field.data[0] != (uint8_t)attribute || field.data[1] != '=') {
+        return false;
+    }
+    *value_out = bytes_from(field, 2);
+    return true;
+}
+
+bool scram_is_printable(struct bytes text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < 0x21 || text.data[i] > 0x7E) {
+            return false;
+        }
+    }
+    return text.size > 0;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_SASL_SCRAM_TEXT_H
+#define RESTANTE_SASL_SCRAM_TEXT_H
+
+/* The grammar that the messages of both ends have in common: RFC 5802 section 7. */
+
+#include "base/bytes.h"
+
+/* Takes what stands before the next comma, and the comma. */
+struct bytes scram_take_field(struct bytes *rest);
+/* The value of an attribute "x=value"; false if the field is another one. */
+bool scram_value_of(struct bytes field, char attribute, struct bytes *value_out);
+/* Is it "printable" of that grammar, and not empty? */
+bool scram_is_printable(struct bytes text);
+
+#endif
