@@ -34,7 +34,8 @@ enum work_type {
 };
 
 struct block {
-    uint32_t items; /* that name it, and 1 while the loop fills it; under the mutex */
+    struct block *next; /* free ones */
+    uint32_t items;     /* that name it, and 1 while the loop fills it; under the mutex */
     uint8_t data[STORER_BLOCK_OCTETS];
 };
 
@@ -79,6 +80,7 @@ struct storer {
     struct work *work_first, *work_newest, **work_last;
     struct result *result_first, **result_last;
     uint32_t blocks; /* that are in use */
+    struct block *free_blocks;
     bool was_full;
     bool room_owed; /* ROOM is to be told */
 
@@ -211,7 +213,8 @@ static void give(struct storer *storer, const struct work *content)
 static void release_block(struct storer *storer, struct block *block)
 {
     if (--block->items == 0) {
-        free(block);
+        block->next = storer->free_blocks;
+        storer->free_blocks = block;
         storer->blocks--;
     }
 }
@@ -454,11 +457,16 @@ static void stop_filling(struct storer *storer)
 
 static void start_filling(struct storer *storer)
 {
-    struct block *block = must(malloc(sizeof *block));
+    lock(storer);
+    struct block *block = storer->free_blocks;
+    if (block == NULL) {
+        block = must(malloc(sizeof *block));
+    } else {
+        storer->free_blocks = block->next;
+    }
     block->items = 1;
     storer->filling = block;
     storer->filled = 0;
-    lock(storer);
     storer->blocks++;
     storer->was_full = storer->was_full || storer->blocks + RESERVED_BLOCKS > POOL_BLOCKS;
     unlock(storer);
@@ -567,6 +575,11 @@ void storer_close(struct storer *storer)
         struct result *next = result->next;
         free(result);
         result = next;
+    }
+    while (storer->free_blocks != NULL) {
+        struct block *block = storer->free_blocks;
+        storer->free_blocks = block->next;
+        free(block);
     }
     auto_close(&storer->cancel);
     (void)pthread_mutex_destroy(&storer->mutex);

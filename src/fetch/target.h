@@ -63,7 +63,7 @@ struct target {
 };
 
 struct target_options {
-    const struct fs *fs; /* for a Maildir */
+    const struct fs *fs; /* for a Maildir; of an mbox only the clock */
     const char *place;   /* all of these are borrowed */
     const char *account, *host, *user;
     const char *recipient;

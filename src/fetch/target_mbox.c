@@ -65,7 +65,7 @@ static int mbox_begin(struct target *target, const struct target_message *messag
     struct waiting *waiting = &mbox->batch[mbox->count];
     char from[MBOX_FROM_OCTETS];
     *waiting = (struct waiting){.from = mbox->spool.size};
-    waiting->place.time_s = fs_real.operations->clock(&fs_real) / 1000000000;
+    waiting->place.time_s = mbox->options.fs->operations->clock(mbox->options.fs) / 1000000000;
     size_t size = mbox_from_line(waiting->place.time_s, from);
     mbox->quoting = (struct mbox_quoting){.matched = 0};
     mbox_hash_init(&mbox->hash);

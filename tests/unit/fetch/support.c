@@ -178,8 +178,13 @@ const char *file_text(const char *path)
     static char *text;
     free(text);
     text = NULL;
+    struct stat stat_of_file;
     FILE *file = fopen(path, "re");
     if (file == NULL) {
+        return NULL;
+    }
+    if (fstat(fileno(file), &stat_of_file) < 0 || !S_ISREG(stat_of_file.st_mode)) {
+        (void)fclose(file);
         return NULL;
     }
     assert_int_equal(fseek(file, 0, SEEK_END), 0);
