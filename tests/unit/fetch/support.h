@@ -17,7 +17,7 @@ enum { ACCOUNT_MESSAGES = 64 };
 
 struct account {
     char folder[64]; /* of all that the test makes; state/ is in it */
-    char state_folder[128], place[512];
+    char state_folder[128], place[1024];
     struct storer_options options;
     struct keeper_options keeper_options;
     struct keeper *keeper; /* NULL: not running */

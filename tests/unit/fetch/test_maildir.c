@@ -16,7 +16,7 @@
 #define C_FILE "Subject: a\n\nbody of c\n"
 
 static struct account account;
-static char new_folder[600], tmp_folder[600], cur_folder[600];
+static char new_folder[1100], tmp_folder[1100], cur_folder[1100];
 
 static int setup(void **state)
 {
@@ -94,7 +94,7 @@ static void what_is_broken_off_leaves_nothing(void **state)
 static void a_killed_run_leaves_nothing_in_tmp_for_ever(void **state)
 {
     (void)state;
-    char other[700];
+    char other[1200];
     account_list(&account, "a");
     assert_int_equal(account_fetch(&account, 0, A_WIRE), 0);
     account_kill(&account);
@@ -277,7 +277,7 @@ static void what_was_left_is_remembered_until_it_is_wanted(void **state)
 static void a_dry_run_changes_nothing(void **state)
 {
     (void)state;
-    char path[700];
+    char path[1200];
     store_a();
     account_finish(&account);
     account.options.dry_run = true;
@@ -372,7 +372,7 @@ static void ids_may_have_any_octets_and_size(void **state)
 static void a_foreign_file_is_no_state(void **state)
 {
     (void)state;
-    char path[700];
+    char path[1200];
     account_finish(&account);
     (void)snprintf(path, sizeof path, "%s/alice@example.org.db", account.state_folder);
     write_file(path, "this is a letter to my aunt, and no database at all, is it not so?\n");

@@ -210,11 +210,11 @@ static void a_message_is_found_where_a_client_moved_it(void **state)
     char rest[64];
     assert_non_null(end);
     (void)snprintf(rest, sizeof rest, "%s", end);
-    (void)snprintf(end, 100, "\nStatus: RO\nContent-Length: 5\nLines: 1\nX-Status: F\n  too%s",
+    (void)snprintf(end, 200, "\nStatus: RO\nContent-Length: 5\nLines: 1\nX-Status: F\n  too%s",
                    rest);
     assert_true(search("", strlen(wanted), other));
     assert_true(search(OLD, strlen(wanted), ""));
-    (void)snprintf(end, 100, "\nStates: RO%s", rest);
+    (void)snprintf(end, 200, "\nStates: RO%s", rest);
     assert_false(search("", strlen(wanted), other));
 }
 
@@ -258,7 +258,7 @@ static void a_killed_batch_is_found_or_fetched_again(void **state)
 static void waits_for_other_programs_but_not_for_dead_ones(void **state)
 {
     (void)state;
-    char lock[700];
+    char lock[1100];
     (void)snprintf(lock, sizeof lock, "%s.lock", account.place);
     assert_int_equal(account_start(&account), 0);
     account_list(&account, "a");

@@ -13,7 +13,7 @@
 #define A_FILE "Subject: a\n\nbody\n"
 
 static struct account account;
-static char out[700];
+static char out[128];
 
 static int setup(void **state)
 {

@@ -120,7 +120,7 @@ static void send_message(size_t index, size_t octets)
 static void many_messages_come_in_order(void **state)
 {
     (void)state;
-    char path[600];
+    char path[1100];
     start(STORER_TARGET_MAILDIR, "mail", MESSAGES);
     assert_true(seen.ready);
     for (size_t i = 0; i < MESSAGES; i++) {
@@ -174,7 +174,7 @@ static void a_large_message_costs_bounded_memory(void **state)
 static void a_broken_message_is_none(void **state)
 {
     (void)state;
-    char path[600];
+    char path[1100];
     start(STORER_TARGET_MAILDIR, "mail", 2);
     storer_begin(seen.storer, 0, STORER_WHOLE);
     storer_feed(seen.storer, bytes_of("half"));
