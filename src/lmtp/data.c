@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "lmtp/data.h"
+
+enum { MOST_OF_ONE = 4 }; /* CR LF for a CR that came before, and a dot doubled */
+
+static void end_line(struct lmtp_data *data, struct buffer *out)
+{
+    buffer_append_text(out, "\r\n");
+    data->in_line = false;
+    data->after_cr = false;
+}
+
+size_t lmtp_data_put(struct lmtp_data *data, struct bytes octets, struct buffer *out)
+{
+    size_t taken = 0;
+    for (; taken < octets.size && buffer_room(out) >= MOST_OF_ONE; taken++) {
+        uint8_t octet = octets.data[taken];
+        if (data->after_cr) {
+            end_line(data, out);
+            if (octet == '\n') {
+                continue;
+            }
+        }
+        if (octet == '\r') {
+            data->after_cr = true;
+        } else if (octet == '\n') {
+            end_line(data, out);
+        } else {
+            if (octet == '.' && !data->in_line) {
+                buffer_append_octet(out, '.');
+            }
+            buffer_append_octet(out, octet);
+            data->in_line = true;
+        }
+    }
+    return taken;
+}
+
+void lmtp_data_end(struct lmtp_data *data, struct buffer *out)
+{
+    if (data->after_cr || data->in_line) {
+        end_line(data, out);
+    }
+    buffer_append_text(out, ".\r\n");
+}
