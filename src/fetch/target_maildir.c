@@ -308,31 +308,43 @@ static int is_in_cur(struct maildir *maildir, const char *name, bool *there_out)
     return 0;
 }
 
-static int find(struct maildir *maildir, const char *place, bool recent, bool *there_out)
+/* Gives it its place, if it is still in tmp/ for want of that. -ENOENT: it is not in tmp/. */
+static int finish_move(struct maildir *maildir, struct fs_name from, const char *place)
 {
     const struct fs *fs = maildir->fs;
+    struct fs_name to = {maildir->new_folder, place};
+    struct fs_stat stat;
+    bool in_cur = false;
+    int result = fs_stat_name(fs, from, FS_STAT_LINK, &stat);
+    result = result < 0 ? result : is_in_cur(maildir, place, &in_cur);
+    if (result < 0) {
+        return result;
+    }
+    result = in_cur ? -EEXIST : message_file_publish(fs, from, to);
+    /* Where a rename is two changes, only the one may have been made, or come through a power cut. */
+    return result == -EEXIST ? fs->operations->unlink(fs, from) : result;
+}
+
+static int find(struct maildir *maildir, const char *place, bool recent, bool *there_out)
+{
     char base[MESSAGE_FILE_BASE_OCTETS];
     const char *end = strstr(place, ",S=");
     size_t size = end == NULL ? strlen(place) : (size_t)(end - place);
-    *there_out = true;
     if (size >= sizeof base || strchr(place, '/') != NULL) {
         *there_out = false;
         return 0;
     }
     memcpy(base, place, size);
     base[size] = '\0';
-    int result = message_file_publish(fs, (struct fs_name){maildir->tmp, base},
-                                      (struct fs_name){maildir->new_folder, place});
-    if (result == -EEXIST) {
-        /* Where renaming is linking and unlinking, a kill came between. */
-        return fs->operations->unlink(fs, (struct fs_name){maildir->tmp, base});
-    }
+    *there_out = true;
+    int result = finish_move(maildir, (struct fs_name){maildir->tmp, base}, place);
     if (result != -ENOENT || recent) {
         /* Gone from tmp/, so renamed, wherever the person's mail client moved it on since. */
         return result == -ENOENT ? 0 : result;
     }
     struct fs_stat stat;
-    result = fs_stat_name(fs, (struct fs_name){maildir->new_folder, place}, FS_STAT_LINK, &stat);
+    result = fs_stat_name(maildir->fs, (struct fs_name){maildir->new_folder, place}, FS_STAT_LINK,
+                          &stat);
     return result == -ENOENT ? is_in_cur(maildir, place, there_out) : result;
 }
 
