@@ -504,7 +504,8 @@ static void prepare_process(const struct configuration *configuration)
 {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
-    (void)prctl(PR_SET_DUMPABLE, 0);
+    (void)prctl(PR_SET_DUMPABLE, 0); /* neither can fail */
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     raise_descriptor_limit(configuration);
     if (geteuid() != 0) {
         log_write(LOG_LEVEL_WARNING,

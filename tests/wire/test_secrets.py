@@ -3,7 +3,9 @@
 
 import crypt
 import os
+import re
 import secrets
+import signal
 import subprocess
 
 import pytest
@@ -117,12 +119,48 @@ def may_read_memory(pid, uid):
 
 @needs_root
 def test_not_dumpable(either_world):
-    """Their own user may not read them either, and no core is ever written."""
+    """Their own user may not read them either."""
     server = either_world.start()
     with server.login():
         for process in server.processes():
             assert not may_read_memory(process.pid, process.uid or restante.PLAIN_UID), \
                 process.command
+
+
+def dies_with_a_core(pid):
+    os.kill(pid, signal.SIGABRT)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status)
+    return os.WCOREDUMP(status)
+
+
+def test_no_core_is_written(either_world):
+    """Whatever the limits with which they were started."""
+    world = either_world
+    folder = world.folder / "cores"
+    folder.mkdir()
+    world.own(folder)
+    dumping = ["prlimit", "--core=unlimited", "env", "-C", folder]
+    control = subprocess.Popen([*dumping, "sleep", "60"], **world.identity())
+    restante.wait_until(lambda: restante.Process(control.pid).command.startswith("sleep"), "sleeping")
+    assert dies_with_a_core(control.pid)
+    control.returncode = -signal.SIGABRT
+    for core in folder.iterdir():
+        core.unlink()
+    server = world.start(prefix=dumping)
+    with server.login():
+        for process in server.processes():
+            with open(f"/proc/{process.pid}/limits") as limits:
+                assert re.search(r"^Max core file size +0 +0 ", limits.read(), re.MULTILINE), \
+                    process.command
+        for worker in server.workers():
+            os.kill(worker.pid, signal.SIGABRT)
+    server.wait_log("signal 6")
+    server.stopped = True
+    assert not dies_with_a_core(server.pid)
+    server.process.returncode = -signal.SIGABRT
+    restante.wait_until(lambda: not server.processes(), "all processes gone")
+    assert list(folder.iterdir()) == []
 
 
 @needs_root

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "account/secret.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -131,6 +133,40 @@ static void *churn(void *argument)
     return NULL;
 }
 
+/* The kernel's flags of the mapping in which an address lies; "" if there is none. */
+static void mapping_flags(const void *address, char *flags, size_t size)
+{
+    FILE *maps = fopen("/proc/self/smaps", "re");
+    assert_non_null(maps);
+    char line[1024];
+    bool inside = false;
+    flags[0] = '\0';
+    while (flags[0] == '\0' && fgets(line, sizeof line, maps) != NULL) {
+        uintptr_t start;
+        uintptr_t end;
+        char dash;
+        if (sscanf(line, "%" SCNxPTR "%c%" SCNxPTR, &start, &dash, &end) == 3 && dash == '-') {
+            inside = start <= (uintptr_t)address && (uintptr_t)address < end;
+        } else if (inside && strncmp(line, "VmFlags:", 8) == 0) {
+            (void)snprintf(flags, size, "%.100s", line + 8);
+        }
+    }
+    assert_int_equal(fclose(maps), 0);
+}
+
+static void no_core_has_them(void **state)
+{
+    (void)state;
+    char flags[128];
+    struct secret *secret = secret_of("x");
+    mapping_flags(secret_octets(secret).data, flags, sizeof flags);
+    assert_non_null(strstr(flags, " dd ")); /* MADV_DONTDUMP */
+    secret = secret_free(secret);
+    mapping_flags(flags, flags, sizeof flags);
+    assert_string_not_equal(flags, "");
+    assert_null(strstr(flags, " dd "));
+}
+
 static void threads_do_not_mix(void **state)
 {
     (void)state;
@@ -152,6 +188,7 @@ int main(void)
         cmocka_unit_test(keeps_what_it_was_given), cmocka_unit_test(grows_piece_by_piece),
         cmocka_unit_test(equality_is_exact),       cmocka_unit_test(free_wipes),
         cmocka_unit_test(pool_has_an_end),         cmocka_unit_test(threads_do_not_mix),
+        cmocka_unit_test(no_core_has_them),
     };
     return cmocka_run_group_tests_name("secret", tests, NULL, NULL);
 }
