@@ -3,10 +3,12 @@
 
 import base64
 import secrets
+import ssl
 
 import pytest
 
 import memory
+import pop3
 import restante
 import scram
 from scram import Scram, Speaker, b64
@@ -24,8 +26,8 @@ def forms(user, password):
 
 def assert_forgotten(server, user, password, more=()):
     for process in server.processes():
-        for form in [*forms(user, password), *more]:
-            assert memory.find(process.pid, form) == [], f"{form!r} is in {process.command}"
+        assert memory.find(process.pid, *forms(user, password), *more) == [], \
+            f"the password is in {process.command}"
     assert password.decode() not in server.log()
 
 
@@ -52,26 +54,64 @@ def octet_by_octet(client, user, password):
     return client.reply()
 
 
+def user_pass(client, user, password):
+    client.ok(b"USER " + user)
+    return client.command(b"PASS " + password)
+
+
 SENT = [plain, plain_after_challenge, login, octet_by_octet]
 
 
-@pytest.mark.parametrize("size", [48, 500])
-@pytest.mark.parametrize("send", SENT)
-def test_what_was_sent_is_forgotten(either_world, send, size):
-    """Long ones travel through the room that is lent."""
-    world = either_world
+def secured(client):
+    """By what the first start made; TLS itself has tests of its own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    client.socket = context.wrap_socket(client.socket)
+    return client
+
+
+def implicit_tls(server):
+    client = secured(pop3.Client(server.tls_address, greeting=False))
+    client.line()
+    return client
+
+
+def stls(server):
+    client = server.client()
+    client.ok(b"STLS")
+    return secured(client)
+
+
+def assert_all_is_forgotten(world, send, size, connect):
     password = secrets.token_hex(size // 2).encode()
     added = world.run("user", "add", "-c", world.configuration_file, "bob", input=password + b"\n")
     assert added.returncode == 0, added.stderr
     server = world.start()
     for _ in range(2):  # the second time the worker's cache answers
-        with server.client() as client:
+        with connect(server) as client:
             assert send(client, b"bob", password[:-1] + b"!").startswith(b"-ERR [AUTH]")
             assert_forgotten(server, b"bob", password)
             assert send(client, b"bob", password) == READY
             assert_forgotten(server, b"bob", password)
             client.quit()
         assert_forgotten(server, b"bob", password)
+
+
+@pytest.mark.parametrize("size", [48, 500])
+@pytest.mark.parametrize("send", SENT)
+def test_what_was_sent_is_forgotten(either_world, send, size):
+    """Long ones travel through the room that is lent."""
+    assert_all_is_forgotten(either_world, send, size, lambda server: server.client())
+
+
+@pytest.mark.parametrize("connect", [stls, implicit_tls])
+@pytest.mark.parametrize("send, size", [(user_pass, 48), (user_pass, 240), (plain, 48), (plain, 500),
+                                        (login, 48), (octet_by_octet, 48)])
+def test_under_tls_too(world, send, size, connect):
+    """There it stood in OpenSSL's buffers as well."""
+    world.configure(pop3={"listen-tls": "127.0.0.1:0"})
+    assert_all_is_forgotten(world, send, size, connect)
 
 
 @pytest.mark.parametrize("name", ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "APOP"])
