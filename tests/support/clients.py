@@ -35,9 +35,9 @@ class Reader:
     def port(self):
         return self.server.tls_address[1] if self.security == TLS else self.server.port
 
-    def run(self, *command, input=b""):
+    def run(self, *command, input=b"", timeout=100):
         return subprocess.run([str(part) for part in command], input=input, capture_output=True,
-                              timeout=100, cwd=self.home, env=self.environment,
+                              timeout=timeout, cwd=self.home, env=self.environment,
                               **self.world.identity(restante.PLAIN_UID))
 
     def write(self, name, text, mode=0o600):
