@@ -10,6 +10,10 @@ int cli_check_config(int argc, char **argv);
 int cli_deliver(int argc, char **argv);
 int cli_user(int argc, char **argv);
 
+/* Only where the build has the reader. */
+int cli_list(int argc, char **argv);
+int cli_show(int argc, char **argv);
+
 /* What restante serve starts for itself. */
 int cli_worker(int argc, char **argv);
 int cli_auth(int argc, char **argv);
