@@ -76,9 +76,9 @@ class Run:
                 jobs.append(pool.submit(self.suite, "lint", suites.lint))
             if self.wants("harness"):
                 jobs.append(pool.submit(self.pytest, "harness", self.release))
-            if units or self.wants("wire", "clients", "access"):
+            if units or self.wants("wire", "clients", "access", "retrieve"):
                 self.suite("build-release", self.prepare, self.release)
-            if units or self.wants("wire"):
+            if units or self.wants("wire", "retrieve"):
                 self.suite("build-sanitize", self.prepare, self.sanitize)
             for job in jobs:
                 job.result()
@@ -97,6 +97,9 @@ class Run:
             self.pytest("wire", self.sanitize)
         if self.wants("access"):
             self.pytest("access", self.release)
+        if self.wants("retrieve"):
+            self.pytest("retrieve", self.release)
+            self.pytest("retrieve", self.sanitize)
         if self.wants("conformance") and not self.select:
             self.suite("conformance", conformance.check, builds.ROOT, self.results)
 
