@@ -71,7 +71,7 @@ class Copy:
     def outcome(self, test):
         """How the test ends in the copy as it is now: None if it did not run at all."""
         kind, _, name = test.partition(":")
-        if kind in ("wire", "clients"):
+        if kind in suites.PYTEST_SUITES:
             self.build.compile("src/cli/restante")
             self.build.binary.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(self.build.folder / "src/cli/restante", self.build.binary)

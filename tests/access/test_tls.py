@@ -178,6 +178,17 @@ def test_plaintext_behind_stls_is_never_obeyed(tls_world_running, split):
     assert b"OK" not in octets and b"ERR" not in octets, octets
 
 
+@pytest.mark.parametrize("kept", ["USER alice\r\nPASS secret\r\n", "NOOP\r\n", "US"])
+def test_what_came_with_stls_is_not_obeyed_under_tls(tls_world_running, kept):
+    """Who is between puts a command behind the client's STLS; then the client goes on with its handshake."""
+    server, made = tls_world_running
+    client = server.client()
+    client.send(b"STLS\r\n" + kept.encode())
+    assert client.reply().startswith(b"+OK")
+    with pytest.raises((ssl.SSLError, OSError)):
+        secure(client, made)
+
+
 @pytest.fixture(scope="module")
 def running_world():
     world = restante.World()
