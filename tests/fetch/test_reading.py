@@ -635,8 +635,11 @@ def test_part_of_a_gigabyte(desk):
     with open(path, "ab") as file:
         file.write(base64.encodebytes(b"the beginning\n" * 1000))
         file.truncate(1 << 30)
+        file.seek(0, os.SEEK_END)
+        file.write(base64.encodebytes(b"\nfar beyond what is decoded to show it\n"))
     shown = bounded(desk, "show", 1).decode()
     assert "the beginning" in shown and "--part 1 gives all of it" in shown
+    assert "far beyond" not in shown
 
 
 def test_no_network(desk):
