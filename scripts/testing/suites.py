@@ -10,8 +10,8 @@ import results
 from results import Case, FAILED
 
 # Rooms and kinds of unit tests: the names of Meson's suites.
-MESON_SUITES = ("base", "pop3", "sasl", "maildrop", "account", "net", "server", "reader", "cli", "dialogues", "crash",
-                "fuzz", "examples")
+MESON_SUITES = ("base", "pop3", "sasl", "lmtp", "maildrop", "account", "net", "server", "reader", "cli", "dialogues",
+                "crash", "fuzz", "examples")
 PYTEST_SUITES = {"harness": "tests/harness", "wire": "tests/wire", "clients": "tests/clients",
                  "access": "tests/access", "retrieve": "tests/fetch"}
 NAMES = ("lint", *MESON_SUITES, *PYTEST_SUITES, "conformance")

@@ -226,7 +226,7 @@ static void test_refusals(void **state)
         /* pipelined: the reply to RCPT is not taken for the reason */
         {.steps = {{GREETING},
                    {FULL},
-                   {MAIL RCPT, "550 5.7.1 no\r\n503 5.5.1 no MAIL\r\n"},
+                   {MAIL RCPT, "550 5.7.1 no\r\n250 5.5.1 as you like\r\n"},
                    {"RSET\r\n", "250 ok\r\n"},
                    {MAIL RCPT, "250 ok\r\n450-4.2.1 later\r\n450 busy\r\n"},
                    {"RSET\r\n", "250 ok\r\n"},

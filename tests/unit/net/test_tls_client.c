@@ -58,13 +58,21 @@ static struct pair make_server(const char *common_name, const char *alternatives
 
 static struct tls_tickets tickets;
 
-static struct tls_context *serve(const struct pair *pair, struct bytes client_ca)
+/* The second may be NULL. */
+static struct tls_context *serve_both(const struct pair *pair, const struct pair *second,
+                                      struct bytes client_ca)
 {
-    struct tls_settings settings = {
-        .identity_count = 1, .protocol = "pop3", .tickets = &tickets, .client_ca = client_ca};
+    struct tls_settings settings = {.identity_count = second == NULL ? 1 : 2,
+                                    .protocol = "pop3",
+                                    .tickets = &tickets,
+                                    .client_ca = client_ca};
     struct tls_context *context;
     settings.identities[0].certificate = pair->certificate;
     settings.identities[0].key = pair->key;
+    if (second != NULL) {
+        settings.identities[1].certificate = second->certificate;
+        settings.identities[1].key = second->key;
+    }
     tls_make_ticket_key(tickets.keys[0]);
     tickets.count = 1;
     struct error error = {0};
@@ -72,6 +80,11 @@ static struct tls_context *serve(const struct pair *pair, struct bytes client_ca
         fail_msg("%s", error.text);
     }
     return context;
+}
+
+static struct tls_context *serve(const struct pair *pair, struct bytes client_ca)
+{
+    return serve_both(pair, NULL, client_ca);
 }
 
 static struct tls_client_context *trust(const struct tls_client_settings *settings)
@@ -240,6 +253,8 @@ static void test_names(void **state)
          "192.0.2.1, 2001:db8::1"},
         {"mail.example.org", "email:postmaster@example.org", "mail.example.org",
          "mail.example.org: the certificate is not for it, but for no host"},
+        {"mail.example.org", "URI:pop3://mail.example.org", "mail.example.org",
+         "mail.example.org: the certificate is not for it, but for no host"},
         {"other.example.org", NULL, "mail.example.org",
          "mail.example.org: the certificate is not for it, but for other.example.org"},
         {"127.0.0.1", NULL, "127.0.0.1",
@@ -264,6 +279,22 @@ static void test_names(void **state)
         (void)tls_context_free(server);
         free_pair(&pair);
     }
+}
+
+/* The server has a certificate for each name, and must be told which is wanted. */
+static void test_the_name_is_sent(void **state)
+{
+    (void)state;
+    struct pair first = make_server("x", "DNS:mail.example.org");
+    struct pair second = make_server("x", "DNS:pop.example.org");
+    struct tls_context *server = serve_both(&first, &second, (struct bytes){0});
+    struct tls_client_context *context = trust_authority();
+    connect_once(server, context, "mail.example.org", false);
+    connect_once(server, context, "pop.example.org", false);
+    (void)tls_client_context_free(context);
+    (void)tls_context_free(server);
+    free_pair(&first);
+    free_pair(&second);
 }
 
 static const char *date_of(long days)
@@ -547,6 +578,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_versions_and_sessions),
         TEST(test_names),
+        TEST(test_the_name_is_sent),
         TEST(test_times),
         TEST(test_unknown_authority),
         TEST(test_fingerprints),

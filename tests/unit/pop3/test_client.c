@@ -590,6 +590,10 @@ static void test_exchanges_are_left(void **state)
     client_host_feed_text(host, "+ QUJD\r\n");
     assert_end(host, POP3_CLIENT_ERROR_REPLY);
     client_host_delete(host);
+
+    host = client_host_new_session(false);
+    assert_int_equal(pop3_client_auth(host->client, &auth), POP3_CLIENT_WRONG_STATE);
+    client_host_delete(host);
 }
 
 /* Over a line's length only in memory that is lent. */
