@@ -3,12 +3,14 @@
 client's ends of SCRAM and of the bindings are Python's and pyOpenSSL's."""
 
 import base64
+import ssl
 
 import pytest
 from OpenSSL import SSL
 
 import authority
 import pop3
+import restante
 import scram
 from scram import Scram, Speaker, b64
 
@@ -226,3 +228,30 @@ def test_external_of_who_is_no_account(tls_world, external_world):
             assert client.command(b"AUTH EXTERNAL =") == INVALID
             assert f'login failed user="{name}"' in server.wait_log(
                 rf'login failed user="{name}" address=\S+ method=EXTERNAL')[0]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_resumed_session_keeps_its_certificate(tls_world, external_world, version):
+    """And its account is looked at anew."""
+    server = external_world("common-name")
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.load_verify_locations(tls_world.authority.certificate)
+    made.load_cert_chain(*tls_world.authority.issue("alice"))
+    made.minimum_version = made.maximum_version = version
+
+    def come(session):
+        client = pop3.Client(server.tls_address, greeting=False)
+        client.socket = made.wrap_socket(client.socket, server_hostname="mail.example.org",
+                                         session=session)
+        client.line()
+        assert client.socket.session_reused == (session is not None)
+        reply = client.command(b"AUTH EXTERNAL =")
+        client.ok(b"QUIT")
+        return reply, client.socket.session
+
+    reply, ticket = come(None)
+    assert reply == READY
+    for _ in range(6):  # whichever worker it meets
+        assert come(ticket)[0] == READY
+    tls_world.write_accounts({"alice": "{PLAIN}x::::::nologin", "carol": "secret"})
+    restante.wait_until(lambda: come(ticket)[0] == INVALID, "the new accounts")
