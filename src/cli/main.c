@@ -20,6 +20,7 @@ static const struct subcommand subcommands[] = {
      "check-config -c FILE     say what is wrong with a configuration"},
     {"deliver", cli_deliver, "deliver USER -c FILE     store the message on standard input"},
     {"user", cli_user, "user COMMAND -c FILE     add, passwd, remove, list or check accounts"},
+    {"fetch", cli_fetch, "fetch [ACCOUNT ...]      take mail down from POP3 servers"},
 #ifdef RESTANTE_HAS_READER
     {"list", cli_list, "list [ACCOUNT]           what mail was fetched"},
     {"show", cli_show, "show NUMBER [ACCOUNT]    one message of that"},

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/fetch_json.h"
+
+#include "fetch/storer.h"
+
+/* Octets above 0x7E stand as the character of that number: an id need not be UTF-8. */
+static void write_string(FILE *out, const char *key, struct bytes text)
+{
+    (void)fprintf(out, ",\"%s\":\"", key);
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t octet = text.data[i];
+        if (octet == '"' || octet == '\\') {
+            (void)fprintf(out, "\\%c", octet);
+        } else if (octet >= 0x20 && octet < 0x7f) {
+            (void)fputc(octet, out);
+        } else {
+            (void)fprintf(out, "\\u%04x", octet);
+        }
+    }
+    (void)fputc('"', out);
+}
+
+static void write_number(FILE *out, const char *key, uint64_t number)
+{
+    (void)fprintf(out, ",\"%s\":%llu", key, (unsigned long long)number);
+}
+
+static void write_octets(FILE *out, uint64_t octets)
+{
+    if (octets != STORER_OCTETS_UNKNOWN) {
+        write_number(out, "octets", octets);
+    }
+}
+
+static void write_progress(FILE *out, const struct fetch_progress *progress)
+{
+    write_number(out, "listed", progress->messages_listed);
+    write_number(out, "wanted", progress->messages_wanted);
+    write_number(out, "wanted_octets", progress->octets_wanted);
+    write_number(out, "fetched", progress->messages_fetched);
+    write_number(out, "fetched_octets", progress->octets_fetched);
+    write_number(out, "stored", progress->outcomes[OUTCOME_STORED]);
+    write_number(out, "deleted", progress->outcomes[OUTCOME_DELETED]);
+    write_number(out, "left", progress->outcomes[OUTCOME_LEFT]);
+    write_number(out, "refused",
+                 (uint64_t)progress->outcomes[OUTCOME_REFUSED] +
+                     progress->outcomes[OUTCOME_QUARANTINED] +
+                     progress->outcomes[OUTCOME_DEFERRED] + progress->outcomes[OUTCOME_FAILED]);
+    write_number(out, "elapsed_ms", progress->elapsed_ms);
+}
+
+void fetch_json_write(FILE *out, const struct fetch_report *report)
+{
+    static const char *const names[] = {
+        [REPORT_NOTE] = "note",     [REPORT_WARNING] = "warning",   [REPORT_LOGIN] = "login",
+        [REPORT_LISTED] = "listed", [REPORT_PROGRESS] = "progress", [REPORT_MESSAGE] = "message",
+        [REPORT_HEADER] = "header", [REPORT_SENT] = "sent",         [REPORT_RECEIVED] = "received",
+        [REPORT_FAILED] = "failed", [REPORT_DONE] = "done"};
+    (void)fprintf(out, "{\"event\":\"%s\"", names[report->type]);
+    write_string(out, "account", bytes_of(report->account->name));
+    if (report->type == REPORT_MESSAGE || report->type == REPORT_HEADER) {
+        write_number(out, "number", report->number);
+        write_octets(out, report->octets);
+        write_string(out, "unique_id", report->unique_id);
+    }
+    if (report->type == REPORT_MESSAGE) {
+        write_string(out, "outcome", bytes_of(fetch_outcome_word(report->outcome)));
+    }
+    if (report->type == REPORT_HEADER) {
+        write_string(out, "header", report->data);
+    }
+    if (report->text != NULL) {
+        write_string(out, "text", bytes_of(report->text));
+    }
+    if (report->progress != NULL) {
+        write_progress(out, report->progress);
+    }
+    if (report->type == REPORT_FAILED || report->type == REPORT_DONE) {
+        write_number(out, "status",
+                     report->kind == ERROR_NONE ? 0 : (uint64_t)error_exit_status(report->kind));
+    }
+    (void)fputs("}\n", out);
+    (void)fflush(out);
+}

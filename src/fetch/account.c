@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of options at work: one row sets one field. */
+#include "fetch/account.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fetch/option_kinds.h"
+#include "fetch/state_name.h"
+
+static const struct row {
+    const char *name;
+    size_t offset;
+    const struct option_kind *kind;
+    const char *fallback;
+    const char *argument;
+    const char *help;
+} rows[FETCH_OPTIONS] = {
+#define FETCH_OPTION(name, field, kind, fallback, argument, help)                                  \
+    {name, offsetof(struct fetch_account, field), &option_kind_##kind, fallback, argument, help},
+#include "fetch/options.def"
+#undef FETCH_OPTION
+};
+
+struct fetch_account *fetch_account_create(const char *name)
+{
+    struct fetch_account *account = calloc(1, sizeof *account);
+    if (account != NULL) {
+        account->name = strdup(name);
+    }
+    return account == NULL || account->name != NULL ? account : fetch_account_free(account);
+}
+
+static void *field_of(struct fetch_account *account, const struct row *row)
+{
+    return (char *)account + row->offset;
+}
+
+struct fetch_account *fetch_account_free(struct fetch_account *account)
+{
+    if (account == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < FETCH_OPTIONS; i++) {
+        if (rows[i].kind->is_text) {
+            free(*(char **)field_of(account, &rows[i]));
+        }
+    }
+    free(account->name);
+    free(account->file);
+    free(account);
+    return NULL;
+}
+
+struct fetch_option fetch_option_row(size_t index)
+{
+    const struct row *row = &rows[index];
+    return (struct fetch_option){.name = row->name,
+                                 .argument = row->argument,
+                                 .help = row->help,
+                                 .remedy = row->kind->remedy,
+                                 .may_be_bare = row->kind->may_be_bare != 0};
+}
+
+size_t fetch_option_find(const char *name)
+{
+    size_t i = 0;
+    while (i < FETCH_OPTIONS && strcmp(rows[i].name, name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+int fetch_option_set(struct fetch_account *account, size_t index, const char *value, uint32_t line)
+{
+    account->lines[index] = line;
+    return rows[index].kind->parse(value, field_of(account, &rows[index]));
+}
+
+static bool is_given(const struct fetch_account *account, const char *name)
+{
+    return account->lines[fetch_option_find(name)] != 0;
+}
+
+/* The second of `names` (NULL-terminated) that was given, or NULL. */
+static const char *second_given(const struct fetch_account *account, const char *const *names)
+{
+    unsigned given = 0;
+    for (; *names != NULL; names++) {
+        given += is_given(account, *names);
+        if (given == 2) {
+            return *names;
+        }
+    }
+    return NULL;
+}
+
+/* Options of which an account has one. */
+static const char *const targets[] = {"maildir", "mbox", "pipe", "lmtp", NULL};
+static const char *const sources[] = {"password-command", "password-file", "keyring", NULL};
+static const char *const keepers[] = {"keep", "delete", NULL};
+
+static void clear(struct fetch_account *account, size_t index)
+{
+    void *field = field_of(account, &rows[index]);
+    account->lines[index] = 0;
+    if (rows[index].kind->is_text) {
+        free(*(char **)field);
+        *(char **)field = NULL;
+    } else {
+        (void)rows[index].kind->parse(rows[index].fallback, field);
+    }
+}
+
+void fetch_option_clear_rivals(struct fetch_account *account, size_t index)
+{
+    static const char *const *const groups[] = {targets, sources, keepers};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        bool belongs = false;
+        for (const char *const *name = groups[i]; *name != NULL; name++) {
+            belongs = belongs || strcmp(*name, rows[index].name) == 0;
+        }
+        for (const char *const *name = groups[i]; belongs && *name != NULL; name++) {
+            size_t rival = fetch_option_find(*name);
+            if (rival != index && account->lines[rival] != FETCH_LINE_OF_COMMAND_LINE) {
+                clear(account, rival);
+            }
+        }
+    }
+}
+
+struct complaint {
+    const char *option;
+    const char *text;
+};
+
+static struct complaint find_contradiction(const struct fetch_account *account)
+{
+    const char *second;
+    if (account->host == NULL) {
+        return (struct complaint){"host", "host is missing; write the name of the POP3 server"};
+    }
+    if (account->user == NULL) {
+        return (struct complaint){"user", "user is missing; write the name to log in with"};
+    }
+    if ((second = second_given(account, targets)) != NULL) {
+        return (struct complaint){
+            second, "mail can go to one place; write one of maildir, mbox, pipe and lmtp"};
+    }
+    if ((second = second_given(account, sources)) != NULL) {
+        return (struct complaint){
+            second, "a password has one source; write one of password-command, password-file and "
+                    "keyring"};
+    }
+    if (account->lmtp != NULL && account->rcpt == NULL) {
+        return (struct complaint){"lmtp", "lmtp needs a recipient; write rcpt = ADDRESS too"};
+    }
+    if (account->delete &&account->keep.kind != FETCH_KEEP_NONE) {
+        return (struct complaint){"delete", "delete and keep contradict each other; write one"};
+    }
+    if (account->tls == FETCH_TLS_NEVER && (account->ca_file || account->fingerprint)) {
+        return (struct complaint){
+            "tls", "tls = never checks no certificate; write implicit or stls, or remove ca-file "
+                   "and fingerprint"};
+    }
+    if (account->tls == FETCH_TLS_NEVER && strstr(account->auth, "-PLUS") != NULL) {
+        return (struct complaint){"auth",
+                                  "-PLUS binds to TLS; write a mechanism without it, or use TLS"};
+    }
+    return (struct complaint){0};
+}
+
+static char *default_maildir(const struct fetch_account *account)
+{
+    static const char folder[] = "~/Mail/";
+    char *name = state_name_of(account->name);
+    char *path = name == NULL ? NULL : malloc(sizeof folder + strlen(name));
+    if (path != NULL) {
+        memcpy(path, folder, sizeof folder - 1);
+        memcpy(path + sizeof folder - 1, name, strlen(name) + 1);
+    }
+    free(name);
+    return path;
+}
+
+static int set_default_maildir(struct fetch_account *account)
+{
+    size_t index = fetch_option_find("maildir");
+    char *path = default_maildir(account);
+    int result = path == NULL ? -1 : fetch_option_set(account, index, path, 0);
+    free(path);
+    return result;
+}
+
+const char *fetch_account_complete(struct fetch_account *account, size_t *index_out)
+{
+    for (size_t i = 0; i < FETCH_OPTIONS; i++) {
+        if (account->lines[i] == 0 && rows[i].fallback != NULL &&
+            fetch_option_set(account, i, rows[i].fallback, 0) < 0) {
+            *index_out = i;
+            return "out of memory";
+        }
+    }
+    struct complaint complaint = find_contradiction(account);
+    bool has_target = account->maildir || account->mbox || account->pipe || account->lmtp;
+    if (complaint.text == NULL && !has_target && set_default_maildir(account) < 0) {
+        complaint = (struct complaint){"maildir",
+                                       "there is no home folder for ~/Mail; write maildir = DIR"};
+    }
+    if (account->port == 0) {
+        account->port = account->tls == FETCH_TLS_IMPLICIT ? 995 : 110;
+    }
+    *index_out = complaint.text == NULL ? 0 : fetch_option_find(complaint.option);
+    return complaint.text;
+}

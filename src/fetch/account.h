@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_FETCH_ACCOUNT_H
+#define RESTANTE_FETCH_ACCOUNT_H
+
+/* A remote account as fetch.conf or the command line describes it, by the table options.def. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+
+enum {
+#define FETCH_OPTION(name, field, kind, fallback, argument, help) +1
+    FETCH_OPTIONS = 0
+#include "fetch/options.def"
+#undef FETCH_OPTION
+};
+
+enum fetch_tls { FETCH_TLS_IMPLICIT, FETCH_TLS_STLS, FETCH_TLS_NEVER };
+
+/* What stays on the server once it is stored here. */
+struct fetch_keep {
+    enum fetch_keep_kind {
+        FETCH_KEEP_NONE,
+        FETCH_KEEP_ALL,
+        FETCH_KEEP_DAYS,
+        FETCH_KEEP_NEWEST
+    } kind;
+    uint32_t number; /* days since it was stored, or messages */
+};
+
+#define FETCH_LINE_OF_COMMAND_LINE UINT32_MAX
+
+struct fetch_account {
+    char *name;
+    char *file; /* where its section stands; NULL: the command line */
+    unsigned line;
+    char *host, *user;
+    char *password_command, *password_file;
+    char *ca_file, *fingerprint; /* the latter: 64 lower-case hexadecimal digits */
+    char *auth;                  /* "auto", "USER", or a name of sasl/mechanisms.def */
+    char *filter;
+    char *maildir, *mbox, *pipe, *lmtp, *rcpt; /* one target is there once it is complete */
+    uint32_t port;
+    enum fetch_tls tls;
+    struct fetch_keep keep;
+    uint64_t max_size; /* octets; 0: no limit */
+    uint64_t timeout_ms;
+    bool keyring, delete, trace;
+    uint32_t lines[FETCH_OPTIONS]; /* where each option was given; 0: nowhere */
+};
+
+/* NULL: no memory. */
+struct fetch_account *fetch_account_create(const char *name);
+/* Takes NULL; returns NULL. */
+struct fetch_account *fetch_account_free(struct fetch_account *account);
+
+struct fetch_option {
+    const char *name;
+    const char *argument; /* as help names it */
+    const char *help;
+    const char *remedy; /* completes "write ..." where a value is wrong */
+    bool may_be_bare;   /* --name alone means yes */
+};
+
+/* Row `index` of the table, below FETCH_OPTIONS. */
+struct fetch_option fetch_option_row(size_t index);
+/* FETCH_OPTIONS: there is none of that name. */
+size_t fetch_option_find(const char *name);
+/* Sets the option of that row; -1: not a value for it. A later value replaces an earlier one. */
+int fetch_option_set(struct fetch_account *account, size_t index, const char *value,
+                     uint32_t line) MUST_CHECK;
+
+/* Forgets what contradicts that option: another target, another source of the password, keep or delete. */
+void fetch_option_clear_rivals(struct fetch_account *account, size_t index);
+
+/* Gives defaults to what was not given. A text that names the option that is missing or contradicts another,
+ * and what to write; NULL: the account is complete. `index_out` is that option's row. */
+const char *fetch_account_complete(struct fetch_account *account, size_t *index_out);
+
+#endif

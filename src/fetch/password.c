@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "fetch/password.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { COMMAND_TIMEOUT_MS = 300000 }; /* a person may have to unlock something */
+
+enum password_source password_source(const struct fetch_account *account)
+{
+    if (account->password_command != NULL || account->keyring) {
+        return PASSWORD_OF_COMMAND;
+    }
+    return account->password_file != NULL ? PASSWORD_OF_FILE : PASSWORD_OF_PERSON;
+}
+
+struct helper *password_run_command(uv_loop_t *loop, const struct fetch_account *account,
+                                    helper_done *done, void *owner, struct error *error)
+{
+    char port[12];
+    (void)snprintf(port, sizeof port, "%u", account->port);
+    const char *const keyring[] = {"secret-tool", "lookup", "service",     "restante", "host",
+                                   account->host, "user",   account->user, NULL};
+    const char *const command[] = {"/bin/sh", "-c", account->password_command, NULL};
+    const struct helper_options options = {.arguments = account->password_command != NULL ? command
+                                                                                          : keyring,
+                                           .timeout_ms = COMMAND_TIMEOUT_MS,
+                                           .has_terminal = true};
+    return helper_start(loop, &options, done, owner, error);
+}
+
+int password_of_output(struct bytes output, struct secret **secret_out, struct error *error)
+{
+    struct bytes line = {.data = output.data, .size = bytes_find(output, '\n')};
+    if (line.size != 0 && line.data[line.size - 1] == '\r') {
+        line.size--;
+    }
+    if (line.size == 0) {
+        return error_set(error, ERROR_CONFIGURATION, 0, "no password is in its first line");
+    }
+    if (bytes_find(line, '\0') < line.size || bytes_find(line, '\r') < line.size) {
+        return error_set(error, ERROR_CONFIGURATION, 0, "what it gave is no password");
+    }
+    return secret_create(line, secret_out, error);
+}
+
+/* A file that others may read is no place for a password. */
+static int check_private(const char *path, int file, struct error *error)
+{
+    struct stat facts;
+    if (fstat(file, &facts) < 0) {
+        return error_set(error, ERROR_CONFIGURATION, errno, "%s", path);
+    }
+    if (!S_ISREG(facts.st_mode)) {
+        return error_set(error, ERROR_CONFIGURATION, 0, "%s: it is no regular file", path);
+    }
+    if (facts.st_uid != geteuid() && facts.st_uid != 0) {
+        return error_set(error, ERROR_CONFIGURATION, 0,
+                         "%s: it belongs to somebody else; make it yours", path);
+    }
+    if ((facts.st_mode & 077) != 0) {
+        return error_set(error, ERROR_CONFIGURATION, 0,
+                         "%s: others may read it; run `chmod 600' on it", path);
+    }
+    return 0;
+}
+
+int password_read_file(const char *path, struct secret **secret_out, struct error *error)
+{
+    uint8_t data[HELPER_OUTPUT_SIZE];
+    struct error reason;
+    AUTO_CLOSE int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (file < 0) {
+        return error_set(error, ERROR_CONFIGURATION, errno, "%s", path);
+    }
+    if (check_private(path, file, error) < 0) {
+        return -1;
+    }
+    ssize_t size = read(file, data, sizeof data);
+    if (size < 0) {
+        return error_set(error, ERROR_CONFIGURATION, errno, "%s", path);
+    }
+    int result = password_of_output((struct bytes){data, (size_t)size}, secret_out, &reason);
+    explicit_bzero(data, sizeof data);
+    return result < 0 ? error_set(error, reason.kind, 0, "%s: %s", path, reason.text) : 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_FETCH_PASSWORD_H
+#define RESTANTE_FETCH_PASSWORD_H
+
+/* Where an account's password comes from: a command, the keyring, or a private file. */
+
+#include "account/secret.h"
+#include "fetch/account.h"
+#include "fetch/helper.h"
+
+enum password_source {
+    PASSWORD_OF_PERSON, /* nothing is given: ask */
+    PASSWORD_OF_COMMAND,
+    PASSWORD_OF_FILE
+};
+
+enum password_source password_source(const struct fetch_account *account);
+
+/* Starts the command, or the keyring's; what it prints is for password_of_output. NULL: `error`. */
+struct helper *password_run_command(uv_loop_t *loop, const struct fetch_account *account,
+                                    helper_done *done, void *owner, struct error *error);
+
+/* The first line of what a command printed. */
+int password_of_output(struct bytes output, struct secret **secret_out,
+                       struct error *error) MUST_CHECK;
+
+/* The first line of the file, which must be a regular one that its owner alone may read. */
+int password_read_file(const char *path, struct secret **secret_out,
+                       struct error *error) MUST_CHECK;
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_FETCH_TASK_H
+#define RESTANTE_FETCH_TASK_H
+
+/* One account on the loop, from its state on the disk to the last listing that brought nothing new. */
+
+#include "account/secret.h"
+#include "fetch/report.h"
+#include "net/stream.h"
+
+struct task;
+
+struct task_options {
+    struct stream_loop *shared;
+    const struct fetch_account *account; /* complete */
+    const char *state_folder;            /* NULL: the person's */
+    bool dry_run;
+    bool headers;  /* show the headers of what is new; a dry run too */
+    bool dialogue; /* report what is sent and received */
+    fetch_reporter *report;
+    void (*done)(void *owner); /* from the loop, once; task_free may be called within */
+    void *owner;
+};
+
+/* `options` is copied, what it points to is not. NULL: no memory. */
+struct task *task_create(const struct task_options *options);
+/* Takes the password that the person was asked for, or NULL where the account has a source. */
+void task_start(struct task *task, struct secret *password);
+/* The person wants it to end: the connection is closed, what is whole is stored. A second call waits for nothing
+ * that it can do without. `done` follows. */
+void task_stop(struct task *task);
+/* What went wrong; ERROR_NONE: nothing. After `done`. */
+enum error_kind task_result(const struct task *task);
+/* After `done` (or if it was never started). Takes NULL; returns NULL. */
+struct task *task_free(struct task *task);
+
+#endif
