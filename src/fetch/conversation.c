@@ -306,9 +306,7 @@ static bool obey(struct task *task, const struct pop3_client_event *event)
         transfer_end(task);
         return true;
     case POP3_CLIENT_CHALLENGE:
-        show_text(task, "+ ***", 5);
-        login_challenge(task, event);
-        return true;
+        return login_challenge(task, event);
     case POP3_CLIENT_STARTTLS:
         return start_tls(task);
     case POP3_CLIENT_CLOSE:

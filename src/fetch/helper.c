@@ -171,10 +171,11 @@ static char **environment_with(const char *const *more)
 
 static int spawn(struct helper *helper, uv_loop_t *loop, const struct helper_options *options)
 {
-    uv_stdio_container_t stdio[3] = {
-        {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&helper->input},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&helper->output},
-        {.flags = UV_INHERIT_FD, .data.fd = 2}};
+    uv_stdio_container_t stdio[3] = {{.flags = (uv_stdio_flags)(UV_CREATE_PIPE | UV_READABLE_PIPE),
+                                      .data.stream = (uv_stream_t *)&helper->input},
+                                     {.flags = (uv_stdio_flags)(UV_CREATE_PIPE | UV_WRITABLE_PIPE),
+                                      .data.stream = (uv_stream_t *)&helper->output},
+                                     {.flags = UV_INHERIT_FD, .data.fd = 2}};
     if (options->has_terminal) {
         stdio[0] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = 0};
     }

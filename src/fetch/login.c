@@ -2,19 +2,28 @@
 /* From the greeting to TRANSACTION: STLS if the person wants it, whatever the server says, then the best way to
  * log in that both have. */
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/container_of.h"
 #include "fetch/task_state.h"
+#include "sasl/client.h"
 
-/* What auto tries, the best first. CRAM-MD5 and APOP protect little and make the server keep passwords as they
- * are: only who asks for them gets them. */
-static const char *const methods[] = {"SCRAM-SHA-256-PLUS",
-                                      "SCRAM-SHA-1-PLUS",
-                                      "SCRAM-SHA-256",
-                                      "SCRAM-SHA-1",
-                                      "PLAIN",
-                                      "LOGIN",
-                                      "USER"};
-enum { METHODS = sizeof methods / sizeof methods[0] };
+/* An exchange of SASL. What SCRAM computes from a password may take seconds, so a thread does it; who no longer
+ * waits for it leaves the exchange to that thread. */
+struct exchange {
+    uv_work_t work;
+    struct task *task; /* NULL: abandoned */
+    struct sasl_client *client;
+    enum sasl_mechanism mechanism;
+    bool deriving;
+    struct sasl_client_event event;
+};
+
+static void free_exchange(struct exchange *exchange)
+{
+    exchange->client = sasl_client_free(exchange->client);
+    free(exchange);
+}
 
 static bool begin_stls(struct task *task)
 {
@@ -38,16 +47,117 @@ static bool begin_user(struct task *task)
     return true;
 }
 
+static bool begin_apop(struct task *task)
+{
+    const char *timestamp = pop3_client_timestamp(task->client);
+    const char *user = task->account->user;
+    char digest[SASL_APOP_DIGEST_SIZE];
+    task->login.name = "APOP";
+    if (timestamp == NULL) {
+        task_fail(task, ERROR_PERMANENT, "the server has no APOP; write another auth");
+    } else if (sasl_apop_digest(bytes_of(timestamp), secret_octets(task->password), digest) < 0) {
+        task_fail(task, ERROR_TEMPORARY, "no memory");
+    } else if (pop3_client_apop(task->client, user, strlen(user), digest) != POP3_CLIENT_TAKEN) {
+        task_fail(task, ERROR_CONFIGURATION, "the user's name cannot be sent by APOP");
+    }
+    return true;
+}
+
+static struct exchange *make_exchange(struct task *task, enum sasl_mechanism mechanism)
+{
+    uint8_t exporter[TLS_EXPORTER_SIZE], unique[TLS_UNIQUE_SIZE];
+    const struct tls *tls = stream_tls(&task->stream);
+    struct sasl_client_identity identity = {.name = bytes_of(task->account->user),
+                                            .password = secret_octets(task->password)};
+    struct sasl_client_facts facts = {.offered =
+                                          pop3_client_capabilities(task->client)->sasl_mechanisms};
+    struct error error = {.text = "no memory", .kind = ERROR_TEMPORARY};
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    if (tls != NULL) {
+        facts.tls_exporter = (struct bytes){exporter, tls_exporter(tls, exporter)};
+        facts.tls_unique = (struct bytes){unique, tls_unique(tls, unique)};
+    }
+    if (exchange == NULL ||
+        sasl_client_create(mechanism, &identity, &facts, &exchange->client, &error) < 0) {
+        task_fail(task, error.kind, "%s: %s", task->login.name, error.text);
+        free(exchange);
+        return NULL;
+    }
+    exchange->task = task;
+    exchange->mechanism = mechanism;
+    return exchange;
+}
+
+static bool begin_sasl(struct task *task, enum sasl_mechanism mechanism)
+{
+    task->login.name = sasl_mechanism_name(mechanism);
+    struct exchange *exchange = make_exchange(task, mechanism);
+    if (exchange == NULL) {
+        return true;
+    }
+    task->login.exchange = exchange;
+    sasl_client_begin(exchange->client, &exchange->event);
+    if (exchange->event.type == SASL_CLIENT_FAILED) {
+        task_fail(task, exchange->event.error->kind, "%s", exchange->event.error->text);
+        return true;
+    }
+    bool sends = exchange->event.type == SASL_CLIENT_SEND;
+    struct pop3_client_auth auth = {.mechanism = task->login.name,
+                                    .response = sends ? exchange->event.octets.data : NULL,
+                                    .response_size = sends ? exchange->event.octets.size : 0};
+    task->exchange = true;
+    if (pop3_client_auth(task->client, &auth) != POP3_CLIENT_TAKEN) {
+        task_fail(task, ERROR_PROTOCOL, "AUTH %s cannot be asked for", task->login.name);
+    }
+    return true;
+}
+
+static bool has_word(const char *list, const char *word)
+{
+    size_t size = strlen(word);
+    for (const char *at = strstr(list, word); at != NULL; at = strstr(at + 1, word)) {
+        if ((at == list || at[-1] == ' ') && (at[size] == '\0' || at[size] == ' ')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The best that both have. SASL_MECHANISM_COUNT: USER. */
+static enum sasl_mechanism choose(const struct task *task)
+{
+    uint8_t octets[TLS_UNIQUE_SIZE > TLS_EXPORTER_SIZE ? TLS_UNIQUE_SIZE : TLS_EXPORTER_SIZE];
+    const struct tls *tls = stream_tls(&task->stream);
+    const char *offered = pop3_client_capabilities(task->client)->sasl_mechanisms;
+    if (task->login.fallback) {
+        return has_word(offered, "PLAIN") ? SASL_PLAIN : SASL_MECHANISM_COUNT;
+    }
+    struct sasl_client_choice choice = {
+        .password_allowed = true, /* under TLS, or the person has said tls = never */
+        .has_binding =
+            tls != NULL && (tls_exporter(tls, octets) != 0 || tls_unique(tls, octets) != 0)};
+    return sasl_client_choose(offered, &choice);
+}
+
 bool login_step(struct task *task)
 {
+    const char *auth = task->account->auth;
     if (task->account->tls == FETCH_TLS_STLS && !task->login.encrypted) {
         return task->login.stls_asked ? false : begin_stls(task);
     }
     if (task->login.name != NULL) {
         return false;
     }
-    (void)methods[METHODS - 1];
-    return begin_user(task);
+    if (strcmp(auth, "APOP") == 0) {
+        return begin_apop(task);
+    }
+    enum sasl_mechanism mechanism = SASL_MECHANISM_COUNT;
+    if (strcmp(auth, "auto") == 0) {
+        mechanism = choose(task);
+    } else if (strcmp(auth, "USER") != 0) {
+        mechanism = sasl_mechanism_find(bytes_of(auth));
+    }
+    return mechanism == SASL_MECHANISM_COUNT ? begin_user(task) : begin_sasl(task, mechanism);
 }
 
 static void begin_pass(struct task *task)
@@ -104,9 +214,32 @@ static bool waits_for_own_session(struct task *task, const struct pop3_client_ev
     return true;
 }
 
+/* Some servers offer SCRAM and have no keys for this user. Under TLS, and if nothing says that the password was
+ * wrong, it is sent as it is, as clients without SCRAM do. */
+static bool falls_back(struct task *task, const struct pop3_client_event *event)
+{
+    const struct exchange *exchange = task->login.exchange;
+    if (exchange == NULL || task->login.fallback || !task->login.encrypted ||
+        strcmp(task->account->auth, "auto") != 0 || event->u.reply.cancelled ||
+        event->u.reply.code != POP3_CLIENT_CODE_NONE ||
+        sasl_mechanism_family(exchange->mechanism) != SASL_FAMILY_SCRAM) {
+        return false;
+    }
+    login_finish(task);
+    task->login.fallback = true;
+    task->login.name = NULL;
+    return true;
+}
+
 static void on_accepted(struct task *task)
 {
     char text[200];
+    struct error error;
+    if (task->login.exchange != NULL &&
+        sasl_client_finish(task->login.exchange->client, &error) < 0) {
+        task_fail(task, error.kind, "%s", error.text);
+        return;
+    }
     const struct tls *tls = stream_tls(&task->stream);
     task->login.accepted = true;
     task->in_use_retries = 0;
@@ -144,18 +277,83 @@ void login_reply(struct task *task, const struct pop3_client_event *event)
             return;
         }
     }
-    if (!waits_for_own_session(task, event)) {
+    if (!waits_for_own_session(task, event) && !falls_back(task, event)) {
         explain(task, event);
     }
 }
 
-void login_challenge(struct task *task, const struct pop3_client_event *event)
+/* Does what the exchange says. False: it takes a while. */
+static bool answer(struct task *task, struct exchange *exchange)
 {
-    (void)event;
-    pop3_client_cancel(task->client);
+    switch (exchange->event.type) {
+    case SASL_CLIENT_SEND:
+        pop3_client_respond(task->client, exchange->event.octets.data, exchange->event.octets.size);
+        return true;
+    case SASL_CLIENT_DERIVE:
+        return false;
+    case SASL_CLIENT_WAIT:
+        task_fail(task, ERROR_PROTOCOL, "%s: the server's challenge makes no sense",
+                  task->login.name);
+        return true;
+    case SASL_CLIENT_FAILED:
+        task_fail(task, exchange->event.error->kind, "%s", exchange->event.error->text);
+        return true;
+    }
+    return true;
+}
+
+static void derive(uv_work_t *work)
+{
+    struct exchange *exchange = CONTAINER_OF(work, struct exchange, work);
+    sasl_client_derive(exchange->client, &exchange->event);
+}
+
+static void on_derived(uv_work_t *work, int status)
+{
+    struct exchange *exchange = CONTAINER_OF(work, struct exchange, work);
+    struct task *task = exchange->task;
+    (void)status; /* nobody cancels it */
+    exchange->deriving = false;
+    if (task == NULL) {
+        free_exchange(exchange);
+        return;
+    }
+    task->last_ms = uv_now(task->options.shared->loop);
+    (void)answer(task, exchange);
+    conversation_drive(task);
+}
+
+bool login_challenge(struct task *task, const struct pop3_client_event *event)
+{
+    struct exchange *exchange = task->login.exchange;
+    struct bytes challenge = {event->u.challenge.data, event->u.challenge.size};
+    if (exchange->deriving) {
+        return false;
+    }
+    struct fetch_report report = {.type = REPORT_RECEIVED, .data = bytes_of("+ ***")};
+    if (task->options.dialogue) {
+        task_report(task, &report);
+    }
+    sasl_client_continue(exchange->client, challenge, &exchange->event);
+    if (answer(task, exchange)) {
+        return true;
+    }
+    exchange->deriving = true;
+    if (uv_queue_work(task->options.shared->loop, &exchange->work, derive, on_derived) < 0) {
+        exchange->deriving = false;
+        task_fail(task, ERROR_TEMPORARY, "no memory");
+    }
+    return false;
 }
 
 void login_finish(struct task *task)
 {
+    struct exchange *exchange = task->login.exchange;
     task->exchange = false;
+    task->login.exchange = NULL;
+    if (exchange != NULL && exchange->deriving) {
+        exchange->task = NULL;
+    } else if (exchange != NULL) {
+        free_exchange(exchange);
+    }
 }

@@ -142,7 +142,7 @@ static void connect_to_server(struct task *task)
                                        .timeout_ms = (uint32_t)task->account->timeout_ms};
     task->phase = TASK_CONNECTING;
     task->round++;
-    task->login = (struct task_login){.tried = task->login.tried};
+    task->login = (struct task_login){.fallback = task->login.fallback};
     task->brought_new = task->retry = task->progress_made = false;
     task->last_ms = now(task);
     if (conversation_begin(task) < 0) {

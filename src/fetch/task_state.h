@@ -50,9 +50,10 @@ struct task_login {
     bool encrypted;
     bool accepted;
     bool stls_asked;
-    bool securing;    /* the handshake after STLS has begun */
-    uint32_t tried;   /* methods that this server has refused: bits of their place in login.c */
-    const char *name; /* of the method under way; NULL: none */
+    bool securing;             /* the handshake after STLS has begun */
+    bool fallback;             /* SCRAM was refused without a word that the password is wrong */
+    struct exchange *exchange; /* of SASL, under way */
+    const char *name;          /* of the method under way; NULL: none */
 };
 
 /* What has been asked for. */
@@ -162,7 +163,8 @@ void secure_finish(struct task *task);
 /* login.c: true if something was asked of the server. */
 bool login_step(struct task *task);
 void login_reply(struct task *task, const struct pop3_client_event *event);
-void login_challenge(struct task *task, const struct pop3_client_event *event);
+/* False: the answer takes a while. */
+bool login_challenge(struct task *task, const struct pop3_client_event *event);
 void login_finish(struct task *task);
 
 /* survey.c */
