@@ -210,7 +210,7 @@ static bool step(struct lmtp *lmtp, struct delivery *delivery, struct error *err
         return true;
     case LMTP_CLIENT_CLOSE:
         /* An old connection that the server had closed long ago: a new one will do. */
-        if (delivery->is_again && !event.unclear && delivery->lost.kind == ERROR_NONE) {
+        if (delivery->is_again && !event.unclear) {
             delivery->outcome = TARGET_WAITS;
         } else {
             delivery->outcome = judge_close(&event, delivery, error);
