@@ -36,7 +36,7 @@ struct matching {
 
 static struct bytes id_of(const struct matching *m, uint32_t index)
 {
-    return m->known->entries[index].unique_id;
+    return m->known->messages[index].unique_id;
 }
 
 /* Where the id is in the table, or where it would be. */
@@ -58,6 +58,7 @@ static void chain_messages(struct matching *m)
 {
     for (uint32_t i = 0; i < m->known->count; i++) {
         struct bytes id = id_of(m, i);
+        m->known->entries[i].unique_id = id;
         uint32_t *slot = id.size == 0 ? &m->without_id : slot_of(m, id);
         if (*slot == 0) {
             *slot = i + 1;
@@ -289,26 +290,32 @@ static int write_off(struct matching *m)
     return 0;
 }
 
-/* The caller's ids are only lent. */
+/* The caller's ids are only lent: those of what is not stored are kept. */
+static bool keeps_id(const struct known_entry *entry)
+{
+    return entry->row == 0 || entry->status != STATE_STORED;
+}
+
 static int copy_ids(struct known *known)
 {
     size_t size = 1;
     for (size_t i = 0; i < known->count; i++) {
-        size += known->messages[i].unique_id.size;
+        size += keeps_id(&known->entries[i]) ? known->entries[i].unique_id.size : 0;
     }
-    known->entries = calloc(known->count + 1, sizeof *known->entries);
     known->ids = malloc(size);
-    if (known->entries == NULL || known->ids == NULL) {
+    if (known->ids == NULL) {
         return -1;
     }
     size_t used = 0;
     for (size_t i = 0; i < known->count; i++) {
-        struct bytes id = known->messages[i].unique_id;
-        if (id.size != 0) {
-            memcpy(known->ids + used, id.data, id.size);
+        struct bytes *id = &known->entries[i].unique_id;
+        if (!keeps_id(&known->entries[i])) {
+            *id = (struct bytes){0};
+        } else if (id->size != 0) {
+            memcpy(known->ids + used, id->data, id->size);
+            id->data = known->ids + used;
+            used += id->size;
         }
-        known->entries[i].unique_id = (struct bytes){known->ids + used, id.size};
-        used += id.size;
     }
     return 0;
 }
@@ -320,6 +327,9 @@ static int match(struct matching *m, bool dry_run)
         return -1;
     }
     say_standings(m);
+    if (copy_ids(m->known) < 0) {
+        return error_set(m->error, ERROR_TEMPORARY, 0, "out of memory");
+    }
     return dry_run ? 0 : write_off(m);
 }
 
@@ -341,9 +351,10 @@ int known_create(struct state *state, struct storer_message *messages, size_t co
     if (known != NULL) {
         known->messages = messages;
         known->count = count;
+        known->entries = calloc(count + 1, sizeof *known->entries);
     }
-    if (known == NULL || m.table == NULL || m.chains == NULL || count >= UINT32_MAX ||
-        copy_ids(known) < 0) {
+    if (known == NULL || known->entries == NULL || m.table == NULL || m.chains == NULL ||
+        count >= UINT32_MAX) {
         (void)error_set(error, ERROR_TEMPORARY, 0, "out of memory");
     } else {
         result = match(&m, dry_run);

@@ -31,7 +31,7 @@ struct known_group {
 };
 
 struct known_entry {
-    struct bytes unique_id; /* a copy */
+    struct bytes unique_id; /* a copy; of what is stored: empty */
     int64_t row;            /* 0: there is none yet */
     uint32_t group;         /* from 1; 0: none */
     uint32_t occurrence;    /* among those of the same id */

@@ -41,7 +41,9 @@ static const char schema[] =
     "CREATE INDEX message_unique_id ON message (unique_id);"
     "CREATE INDEX message_gone ON message (coalesce(deleted, absent_since))"
     " WHERE absent_since IS NOT NULL OR deleted IS NOT NULL;"
-    "CREATE INDEX message_present ON message (id)"
+    /* All that a listing is held against, so that it is read from here alone. */
+    "CREATE INDEX message_present ON message"
+    " (id, unique_id, octets, status, refusals, first_seen, stored)"
     " WHERE absent_since IS NULL AND deleted IS NULL;"
     "CREATE INDEX message_placing ON message (id) WHERE status = 1;"
     "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
@@ -165,7 +167,7 @@ static int open_database(struct state *state, bool dry_run, struct error *error)
     if (state_execute(state,
                       "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
                       "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
-                      "PRAGMA cache_size = -8192;",
+                      "PRAGMA cache_size = -1024;",
                       error) < 0) {
         return -1;
     }

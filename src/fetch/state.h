@@ -53,8 +53,8 @@ int state_commit(struct state *state, struct error *error) MUST_CHECK;
 
 /* `visit` gets each row, which is valid during the call; a result below 0 stops and is returned. */
 typedef int state_visitor(void *owner, const struct state_row *row);
-/* Those that were in the last listing and are not deleted, in the order in which they came. Without
- * places and reasons. */
+/* Those that were in the last listing and are not deleted, in the order in which they came. They
+ * have no more than an id, octets, status, refusals and the first two times. */
 int state_each_present(struct state *state, state_visitor *visit, void *owner,
                        struct error *error) MUST_CHECK;
 int state_each_of_id(struct state *state, struct bytes unique_id, state_visitor *visit, void *owner,

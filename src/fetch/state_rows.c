@@ -10,7 +10,8 @@
     " refusals, first_seen, stored, absent_since, deleted, placed"
 
 static const char *const texts[STATE_STATEMENTS] = {
-    [STATE_PRESENT] = "SELECT " COLUMNS ", NULL, NULL FROM message"
+    [STATE_PRESENT] = "SELECT id, unique_id, octets, status, refusals, first_seen, stored"
+                      " FROM message INDEXED BY message_present"
                       " WHERE absent_since IS NULL AND deleted IS NULL ORDER BY id",
     [STATE_OF_ID] = "SELECT " COLUMNS ", place, reason FROM message WHERE unique_id = ?1"
                     " ORDER BY id",
@@ -103,14 +104,19 @@ static bool column_blob(sqlite3_stmt *statement, int column, uint8_t *out, size_
     return true;
 }
 
+static uint64_t column_octets(sqlite3_stmt *statement, int column)
+{
+    return sqlite3_column_type(statement, column) == SQLITE_NULL
+               ? STATE_OCTETS_UNKNOWN
+               : (uint64_t)sqlite3_column_int64(statement, column);
+}
+
 static void read_row(sqlite3_stmt *statement, struct state_row *row)
 {
     *row = (struct state_row){
         .id = sqlite3_column_int64(statement, 0),
         .occurrence = (uint32_t)sqlite3_column_int64(statement, 2),
-        .octets = sqlite3_column_type(statement, 3) == SQLITE_NULL
-                      ? STATE_OCTETS_UNKNOWN
-                      : (uint64_t)sqlite3_column_int64(statement, 3),
+        .octets = column_octets(statement, 3),
         .status = (enum state_status)sqlite3_column_int(statement, 7),
         .refusals = (uint32_t)sqlite3_column_int64(statement, 8),
         .first_seen = sqlite3_column_int64(statement, 9),
@@ -135,14 +141,32 @@ static void reset(sqlite3_stmt *statement)
     (void)sqlite3_clear_bindings(statement);
 }
 
+/* Of a row that state_each_present shows: what it does not have stays as it is. */
+static void read_present(sqlite3_stmt *statement, struct state_row *row)
+{
+    row->id = sqlite3_column_int64(statement, 0);
+    row->unique_id.data = sqlite3_column_blob(statement, 1);
+    row->unique_id.size = (size_t)sqlite3_column_bytes(statement, 1);
+    row->octets = column_octets(statement, 2);
+    row->status = (enum state_status)sqlite3_column_int(statement, 3);
+    row->refusals = (uint32_t)sqlite3_column_int64(statement, 4);
+    row->first_seen = sqlite3_column_int64(statement, 5);
+    row->stored = sqlite3_column_int64(statement, 6);
+}
+
 static int each(struct state *state, sqlite3_stmt *statement, state_visitor *visit, void *owner,
                 struct error *error)
 {
+    bool is_present = statement == state->statements[STATE_PRESENT];
+    struct state_row row = {0};
     int code = SQLITE_DONE;
     int result = 0;
     while (result >= 0 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct state_row row;
-        read_row(statement, &row);
+        if (is_present) {
+            read_present(statement, &row);
+        } else {
+            read_row(statement, &row);
+        }
         result = visit(owner, &row);
     }
     if (result >= 0 && code != SQLITE_DONE) {
