@@ -165,20 +165,21 @@ static bool is_remote(unsigned long type)
     return false;
 }
 
+static bool kernel_is_at_least(unsigned major, unsigned minor)
+{
+    struct utsname name;
+    unsigned its_major = 0;
+    unsigned its_minor = 0;
+    return uname(&name) == 0 && sscanf(name.release, "%u.%u", &its_major, &its_minor) == 2 &&
+           (its_major > major || (its_major == major && its_minor >= minor));
+}
+
 /* Since Linux 6.13 ext4, xfs, btrfs and tmpfs give a change a time of its own if anybody looked at the
  * time before it (multigrain timestamps). */
 static bool has_multigrain_times(unsigned long type)
 {
-    if (type != 0xEF53 && type != 0x58465342 && type != 0x9123683E && type != 0x01021994) {
-        return false;
-    }
-    struct utsname name;
-    unsigned major = 0;
-    unsigned minor = 0;
-    if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2) {
-        return false;
-    }
-    return major > 6 || (major == 6 && minor >= 13);
+    return (type == 0xEF53 || type == 0x58465342 || type == 0x9123683E || type == 0x01021994) &&
+           kernel_is_at_least(6, 13);
 }
 
 static int real_facts(const struct fs *fs, int descriptor, struct fs_facts *facts_out)
@@ -253,12 +254,23 @@ static int real_sync(const struct fs *fs, int descriptor)
     return result < 0 ? -errno : 0;
 }
 
-static void real_start_sync(const struct fs *fs, int descriptor)
+/* syncfs tells of errors since Linux 5.8; for a network's or a user's file system it may do less than fsync. */
+static bool is_sync_all_reliable(int descriptor)
 {
-    if (!fs->cached_only) {
-        /* What fails here fails again in sync. */
-        (void)sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
+    struct statfs found;
+    return kernel_is_at_least(5, 8) && fstatfs(descriptor, &found) == 0 &&
+           is_local((unsigned long)found.f_type & 0xFFFFFFFF);
+}
+
+static int real_sync_all(const struct fs *fs, int descriptor)
+{
+    if (fs->cached_only) {
+        return -EAGAIN;
     }
+    if (!is_sync_all_reliable(descriptor)) {
+        return -EOPNOTSUPP;
+    }
+    return syncfs(descriptor) < 0 ? -errno : 0;
 }
 
 static int real_rename(const struct fs *fs, struct fs_name from, struct fs_name to, bool replace)
@@ -393,7 +405,7 @@ static const struct fs_operations real_operations = {
     .write = real_write,
     .list = real_list,
     .sync = real_sync,
-    .start_sync = real_start_sync,
+    .sync_all = real_sync_all,
     .rename = real_rename,
     .link = real_link,
     .unlink = real_unlink,

@@ -64,9 +64,10 @@ struct fs_operations {
     /* The next entries of a folder as struct linux_dirent64; 0 at the end. */
     ssize_t (*list)(const struct fs *fs, int descriptor, void *buffer, size_t size);
     int (*sync)(const struct fs *fs, int descriptor);
-    /* Begins to write a file out, without waiting: only makes its sync cheaper, and that of many files
-     * much cheaper (2 000 files of 10 KB on ext4: 0.3 s instead of 1.3 to 5 s). */
-    void (*start_sync)(const struct fs *fs, int descriptor);
+    /* Syncs all that has been written on the descriptor's file system, by whomever: for many files much
+     * cheaper than each of them (2 000 of 10 KB on ext4: 0.06 s instead of 0.6). Fails if anything that was
+     * written since the descriptor was opened could not be. -EOPNOTSUPP where that cannot be relied on. */
+    int (*sync_all)(const struct fs *fs, int descriptor);
     int (*rename)(const struct fs *fs, struct fs_name from, struct fs_name to, bool replace);
     int (*link)(const struct fs *fs, struct fs_name from, struct fs_name to);
     int (*unlink)(const struct fs *fs, struct fs_name name);

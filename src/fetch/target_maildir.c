@@ -19,7 +19,11 @@
 /* A folder that is older is on the disk: the kernel writes metadata within a minute. */
 #define YOUNG_NS (INT64_C(24) * 3600 * 1000000000)
 
-enum { MARK_OCTETS = 10, LIST_OCTETS = 32768 };
+enum {
+    MARK_OCTETS = 10,
+    LIST_OCTETS = 32768,
+    MANY = 8 /* messages that are worth it to sync what others have written, too */
+};
 
 struct waiting {
     int descriptor;
@@ -180,24 +184,32 @@ static enum target_outcome maildir_end(struct target *target, struct error *erro
     }
     memcpy(waiting->base, maildir->file.base, sizeof waiting->base);
     waiting->descriptor = maildir->file.descriptor;
-    maildir->fs->operations->start_sync(maildir->fs, waiting->descriptor);
     maildir->file.descriptor = -1;
     maildir->file.base[0] = '\0';
     maildir->count++;
     return TARGET_WAITS;
 }
 
-static int maildir_prepare(struct target *target, struct error *error)
+static int sync_each(const struct maildir *maildir)
 {
-    struct maildir *maildir = maildir_of(target);
     const struct fs *fs = maildir->fs;
     int result = 0;
     for (size_t i = 0; i < maildir->count && result == 0; i++) {
         result = fs->operations->sync(fs, maildir->batch[i].descriptor);
-        fs_close(fs, &maildir->batch[i].descriptor);
     }
-    if (result == 0) {
-        result = fs->operations->sync(fs, maildir->tmp);
+    return result == 0 ? fs->operations->sync(fs, maildir->tmp) : result;
+}
+
+static int maildir_prepare(struct target *target, struct error *error)
+{
+    struct maildir *maildir = maildir_of(target);
+    const struct fs *fs = maildir->fs;
+    int result = maildir->count < MANY ? -EOPNOTSUPP : fs->operations->sync_all(fs, maildir->tmp);
+    if (result == -EOPNOTSUPP) {
+        result = sync_each(maildir);
+    }
+    for (size_t i = 0; i < maildir->count; i++) {
+        fs_close(fs, &maildir->batch[i].descriptor);
     }
     return result < 0 ? fail(maildir, result, "a message cannot be made durable", error) : 0;
 }

@@ -444,26 +444,37 @@ static ssize_t disk_list(const struct fs *fs, int descriptor, void *buffer, size
     return (ssize_t)used;
 }
 
+static void sync_node(struct disk_node *node)
+{
+    content_set(&node->durable_content, node->content.data, node->content.size);
+    node->synced = true;
+    entries_copy(&node->durable_entries, &node->entries);
+    entries_clear(&node->changes);
+}
+
 static int disk_sync(const struct fs *fs, int descriptor)
 {
     int number = begin(fs, DISK_SYNC, "");
     if (number != 0) {
         return -number;
     }
-    struct disk_node *node = descriptor_of(fs->disk, descriptor)->node;
     assert(!descriptor_of(fs->disk, descriptor)->path_only);
-    content_set(&node->durable_content, node->content.data, node->content.size);
-    node->synced = true;
-    entries_copy(&node->durable_entries, &node->entries);
-    entries_clear(&node->changes);
+    sync_node(descriptor_of(fs->disk, descriptor)->node);
     return 0;
 }
 
-/* What was begun is not durable. */
-static void disk_start_sync(const struct fs *fs, int descriptor)
+static int disk_sync_all(const struct fs *fs, int descriptor)
 {
-    (void)fs;
-    (void)descriptor;
+    struct disk *disk = fs->disk;
+    int number = begin(fs, DISK_SYNC, "");
+    if (number != 0) {
+        return -number;
+    }
+    assert(!descriptor_of(disk, descriptor)->path_only);
+    for (size_t i = 0; i < disk->node_count; i++) {
+        sync_node(disk->nodes[i]);
+    }
+    return 0;
 }
 
 static int find_pair(const struct fs *fs, struct fs_name from, struct fs_name to,
@@ -653,7 +664,7 @@ static const struct fs_operations disk_operations = {
     .write = disk_write,
     .list = disk_list,
     .sync = disk_sync,
-    .start_sync = disk_start_sync,
+    .sync_all = disk_sync_all,
     .rename = disk_rename,
     .link = disk_link,
     .unlink = disk_unlink,
