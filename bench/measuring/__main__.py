@@ -16,6 +16,7 @@ from pathlib import Path
 import cases
 import machine
 import packages
+import retrieval
 import servers
 import syscalls
 from corpus import Corpus
@@ -58,6 +59,10 @@ class Context:
         shutil.chown(self.accounts, "root", "daemon")
         self.accounts.chmod(0o640)
 
+    def settle_load(self):
+        """For a process that asks: the core that the server does not have."""
+        os.sched_setaffinity(0, {self.load_core})
+
     def compile(self):
         say("build ...")
         setup = ["meson", "setup", self.build, ROOT, "-Dbench=true", "-Dtests=false",
@@ -77,8 +82,12 @@ def parse_arguments():
     what.add_argument("--quick", action="store_true", help="every case, about four minutes")
     what.add_argument("--syscalls", action="store_true",
                       help="system calls of a session and of a message, by name")
+    what.add_argument("--retrieve", action="store_true",
+                      help="restante fetch beside other retrievers, over two links")
     parser.add_argument("--write", action="store_true",
                         help="put the result into bench/README.md or bench/syscalls.md")
+    parser.add_argument("--retrievers", default=",".join(retrieval.PROGRAMS),
+                        help="with --retrieve: beside these only")
     parser.add_argument("--servers", default=",".join(s.name for s in servers.ALL),
                         help="only these, separated by commas")
     parser.add_argument("--cases", default="", help="only cases whose first row contains this text")
@@ -103,20 +112,32 @@ def measure_all(arguments, load, running):
     return chosen
 
 
+def measure_retrievers(arguments, context, network, server):
+    retrieval.prepare()
+    times = retrieval.measure(context, server, arguments.retrievers.split(","), say)
+    about = (f"Everything is fetched into a fresh Maildir and kept on Restante's server; {network}; "
+             f"{idleness(context)}.")
+    return retrieval.markdown(times, retrieval.memory(context, server), about)
+
+
+def idleness(context):
+    if context.load_before <= 0.7:
+        return "the machine was otherwise idle"
+    return (f"the machine was NOT otherwise idle (load average {context.load_before:.1f}): rows by "
+            "processor time and by count hold, rows by time less so")
+
+
 def conditions(context, network, running):
     cpu = "cgroup v2" if running[0].group.exact else "the process tree, in ticks"
-    others = (f"the machine was NOT otherwise idle (load average {context.load_before:.1f}): rows by "
-              "processor time and by count hold, rows by time less so"
-              if context.load_before > 0.7 else "the machine was otherwise idle")
     dropped = "names and inodes dropped" if context.dropped else "names and inodes NOT dropped"
     kernel = platform.release().partition("-")[0]
     return (f"Linux {kernel}, {os.cpu_count()} cores; one core for each server in turn, "
             f"another for the load; {network}; processor time by {cpu}; first logins: {dropped}, "
-            f"the files' octets in memory; {others}.")
+            f"the files' octets in memory; {idleness(context)}.")
 
 
 def run(arguments, context):
-    wanted = arguments.servers.split(",")
+    wanted = ["restante"] if arguments.retrieve else arguments.servers.split(",")
     chosen = [server for server in servers.ALL if server.name in wanted]
     if len(chosen) != len(set(wanted)):
         raise SystemExit(f"bench/run: servers are {', '.join(s.name for s in servers.ALL)}")
@@ -128,6 +149,8 @@ def run(arguments, context):
         for kind in chosen:
             running.append(kind(context))
             running[-1].start()
+        if arguments.retrieve:
+            return measure_retrievers(arguments, context, network, running[0])
         if arguments.syscalls:
             return syscalls.report(load, running)
         measured = measure_all(arguments, load, running)
@@ -143,7 +166,7 @@ def main():
     began = time.monotonic()
     try:
         result = run(arguments, context)
-    except cases.Wrong as wrong:
+    except (cases.Wrong, retrieval.Failed) as wrong:
         say(f"bench/run: {wrong}")
         return 1
     finally:
@@ -151,7 +174,8 @@ def main():
     print(result)
     say(f"{time.monotonic() - began:.0f} s")
     if arguments.write:
-        replace_results(BENCH / ("syscalls.md" if arguments.syscalls else "README.md"), result)
+        page = BENCH / ("syscalls.md" if arguments.syscalls else "README.md")
+        replace_results(page, result, "--retrieve " if arguments.retrieve else "")
     return 0
 
 

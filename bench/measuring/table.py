@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The table: ratios only, because absolute times say more about a machine than about a server."""
 
-BEGIN, END = "<!-- results: bench/run --write -->", "<!-- end of results -->"
+END = "<!-- end of results -->"
 
 
 def number(ratio):
@@ -52,11 +52,12 @@ def markdown(measured, names, conditions):
     return "\n".join([*lines, "", conditions])
 
 
-def replace_results(path, result):
+def replace_results(path, result, options=""):
     """Puts the result between the two marks of a page, which stays as it is around them."""
+    mark = f"<!-- results: bench/run {options}--write -->"
     page = path.read_text()
-    before, begin, rest = page.partition(BEGIN)
+    before, begin, rest = page.partition(mark)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"bench/run: {path} has lost its marks")
-    path.write_text(f"{before}{BEGIN}\n\n{result.strip()}\n\n{END}{after}")
+    path.write_text(f"{before}{mark}\n\n{result.strip()}\n\n{END}{after}")
