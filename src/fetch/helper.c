@@ -23,6 +23,7 @@ struct helper {
     void *owner;
     uint32_t handles;
     bool exited, ended, finished, timed_out;
+    bool has_group; /* of its own: what it starts is ended with it */
     int64_t status;
     int signal;
     uint64_t timeout_ms;
@@ -90,12 +91,17 @@ static void finish(struct helper *helper)
     explicit_bzero(helper->data, sizeof helper->data);
 }
 
+static void end(struct helper *helper, int signal)
+{
+    (void)kill(helper->has_group ? -helper->process.pid : helper->process.pid, signal);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct helper *helper = CONTAINER_OF(timer, struct helper, timer);
     if (!helper->exited) {
         helper->timed_out = true;
-        (void)uv_process_kill(&helper->process, SIGKILL);
+        end(helper, SIGKILL);
     }
     finish(helper);
 }
@@ -188,6 +194,7 @@ static int spawn(struct helper *helper, uv_loop_t *loop, const struct helper_opt
                                     .args = arguments,
                                     .env = environment,
                                     .exit_cb = on_exited,
+                                    .flags = helper->has_group ? UV_PROCESS_DETACHED : 0,
                                     .stdio_count = 3,
                                     .stdio = stdio};
     helper->process.data = helper;
@@ -209,6 +216,7 @@ struct helper *helper_start(uv_loop_t *loop, const struct helper_options *option
     while (options->arguments[last + 1] != NULL) {
         last++;
     }
+    helper->has_group = !options->has_terminal; /* else it could not read from the terminal */
     bool is_shell = strcmp(options->arguments[0], "/bin/sh") == 0;
     (void)bytes_escape(bytes_of(options->arguments[is_shell ? last : 0]), helper->name,
                        sizeof helper->name);
@@ -243,7 +251,7 @@ void helper_cancel(struct helper *helper)
 {
     helper->done = NULL;
     if (!helper->exited) {
-        (void)uv_process_kill(&helper->process, SIGTERM);
+        end(helper, SIGTERM);
     }
     finish(helper);
 }

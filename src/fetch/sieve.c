@@ -57,10 +57,11 @@ static void start_filter(struct task *task, size_t index)
 {
     char account[300], octets[48];
     const char *const arguments[] = {"/bin/sh", "-c", task->account->filter, NULL};
-    const char *const environment[] = {account, octets, NULL};
+    const uint64_t size = task->listing.messages[index].octets;
+    const char *const environment[] = {account, size == STORER_OCTETS_UNKNOWN ? NULL : octets,
+                                       NULL};
     (void)snprintf(account, sizeof account, "RESTANTE_ACCOUNT=%s", task->account->name);
-    (void)snprintf(octets, sizeof octets, "RESTANTE_OCTETS=%llu",
-                   (unsigned long long)task->listing.messages[index].octets);
+    (void)snprintf(octets, sizeof octets, "RESTANTE_OCTETS=%llu", (unsigned long long)size);
     const struct helper_options options = {
         .arguments = arguments,
         .input = {task->transfer.header, task->transfer.header_size},
