@@ -25,7 +25,7 @@ int conversation_begin(struct task *task)
         return -1;
     }
     task->client = pop3_client_init(memory, TASK_COMMANDS, &task->client_options);
-    task->writing = task->exchange = task->quit = task->quit_accepted = false;
+    task->writing = task->exchange = task->quit = task->quit_accepted = task->noop = false;
     return 0;
 }
 
@@ -151,8 +151,10 @@ static void on_reply(struct task *task, const struct pop3_client_event *event)
     case POP3_CLIENT_QUIT:
         deletion_reply(task, event);
         return;
-    case POP3_CLIENT_CAPA:
     case POP3_CLIENT_NOOP:
+        task->noop = false;
+        return;
+    case POP3_CLIENT_CAPA:
     case POP3_CLIENT_RSET:
         return;
     }

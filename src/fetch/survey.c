@@ -139,7 +139,9 @@ static void make_policy(struct task *task)
 static void plan_message(struct task *task, size_t index)
 {
     const struct storer_message *message = &task->listing.messages[index];
-    enum plan_action action = plan_action(&task->policy, message);
+    enum plan_action action = put_off_has(&task->put_off, message->unique_id)
+                                  ? PLAN_STAY
+                                  : plan_action(&task->policy, message);
     task->messages[index] = (struct task_message){.action = (uint8_t)action};
     if (action == PLAN_LEAVE) {
         task->messages[index].mark = MARK_DONE;

@@ -16,6 +16,8 @@ enum {
     IN_USE_RETRIES_MOST = 5,
     LOGIN_DELAY_MOST_MS = 60000, /* who wants us to wait for longer is asked at the next run */
     PROGRESS_MS = 100,
+    NOOP_MS =
+        60000, /* an autologout timer runs for 10 minutes at least, RFC 1939 section 3; or so it should */
     CONNECTOR_MS = 1000 /* the connector knows better what it waits for: it may speak first */
 };
 
@@ -61,6 +63,10 @@ void task_outcome(struct task *task, size_t index, enum fetch_outcome outcome, c
 {
     const struct storer_message *message = &task->listing.messages[index];
     task->progress.outcomes[outcome]++;
+    if (outcome == OUTCOME_LEFT || outcome == OUTCOME_DEFERRED || outcome == OUTCOME_REFUSED ||
+        outcome == OUTCOME_FAILED) {
+        put_off_add(&task->put_off, message->unique_id);
+    }
     struct fetch_report report = {.type = REPORT_MESSAGE,
                                   .number = message->number,
                                   .octets = message->octets,
@@ -189,7 +195,8 @@ static bool goes_on(struct task *task)
     }
     if (task->retry) {
         task->wait_ms = delay_ms > RETRY_MS ? delay_ms : RETRY_MS;
-    } else if (!task->brought_new || task->options.dry_run || task->transfer.stopped) {
+    } else if (!task->brought_new || task->options.dry_run || task->transfer.stopped ||
+               task->put_off.has_unknown) {
         return false;
     } else {
         task->wait_ms = delay_ms;
@@ -395,7 +402,23 @@ static bool awaits_server(const struct task *task)
     bool storer = task->phase == TASK_PLANNING || task->phase == TASK_FLUSHING ||
                   task->transfer.paused ||
                   (task->phase == TASK_TRANSFER && task->transfer.in_flight == 0);
-    return talks && !storer;
+    return talks && (task->noop || !storer);
+}
+
+/* While a storer or a filter takes its time, the server is told that we are here; and a server that is not is
+ * noticed. */
+static void stay_awake(struct task *task)
+{
+    uint64_t patience_ms = task->account->timeout_ms / 2;
+    bool in_session = task->phase == TASK_PLANNING || task->phase == TASK_TRANSFER ||
+                      task->phase == TASK_FLUSHING;
+    patience_ms = patience_ms < NOOP_MS ? patience_ms : NOOP_MS;
+    task->last_ms = now(task);
+    if (in_session && !task->transfer.paused && now(task) - task->busy_ms >= patience_ms &&
+        pop3_client_noop(task->client) == POP3_CLIENT_TAKEN) {
+        task->noop = true;
+        conversation_drive(task);
+    }
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -404,15 +427,19 @@ static void on_timer(uv_timer_t *timer)
     uint64_t silent_ms = now(task) - task->last_ms;
     if (task->phase == TASK_WAITING && silent_ms >= task->wait_ms) {
         connect_to_server(task);
+    } else if (task->phase == TASK_WAITING) {
+        return;
     } else if (!awaits_server(task)) {
-        if (task->phase != TASK_WAITING) {
-            task->last_ms = now(task);
+        stay_awake(task);
+    } else {
+        task->busy_ms = now(task);
+        uint64_t limit_ms =
+            task->account->timeout_ms + (task->phase == TASK_CONNECTING ? CONNECTOR_MS : 0);
+        if (silent_ms >= limit_ms) {
+            task_fail(task, ERROR_TEMPORARY, "the server has said nothing for %g s",
+                      (double)task->account->timeout_ms / 1000);
+            task_disconnect(task);
         }
-    } else if (silent_ms >=
-               task->account->timeout_ms + (task->phase == TASK_CONNECTING ? CONNECTOR_MS : 0)) {
-        task_fail(task, ERROR_TEMPORARY, "the server has said nothing for %g s",
-                  (double)task->account->timeout_ms / 1000);
-        task_disconnect(task);
     }
 }
 
@@ -517,6 +544,7 @@ struct task *task_free(struct task *task)
         conversation_end(task);
         transfer_clear(task);
         remote_listing_clear(&task->listing);
+        put_off_clear(&task->put_off);
         secure_finish(task);
         secret_free(task->password);
         free(task->messages);

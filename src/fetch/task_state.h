@@ -9,14 +9,18 @@
 
 #include "fetch/helper.h"
 #include "fetch/plan.h"
+#include "fetch/put_off.h"
 #include "fetch/remote_listing.h"
 #include "fetch/task.h"
 
 enum {
     TASK_COMMANDS = 4096,
     TASK_WINDOW_OCTETS = 8 * 1024 * 1024, /* asked for and not come yet */
-    TASK_UNKNOWN_OCTETS = 64 * 1024,      /* what a message counts that LIST does not know */
-    TASK_HEADER_OCTETS = 64 * 1024,       /* of a header, for filter and preview: no more is kept */
+    /* The same for a command or LMTP, which may take its time, with what waits for it: that fits into the storer's
+     * pool, so that the server is not left in the middle of a reply. */
+    TASK_SLOW_WINDOW_OCTETS = STORER_POOL_OCTETS / 2,
+    TASK_UNKNOWN_OCTETS = 64 * 1024, /* what a message counts that LIST does not know */
+    TASK_HEADER_OCTETS = 64 * 1024,  /* of a header, for filter and preview: no more is kept */
     TASK_ROUNDS_MOST = 100,
     TASK_REFUSALS_IN_A_ROW = 3 /* RETRs that fail one after the other: the server has had enough */
 };
@@ -68,6 +72,7 @@ struct task_transfer {
     uint64_t current_octets;
     uint32_t wrong_sizes; /* LIST said something else than what came */
     size_t awaited;       /* ended, and the storer has not said what became of them */
+    uint64_t octets_awaited;
     uint32_t refused_in_a_row;
     bool stopped; /* softly: nothing more is asked for */
     bool paused;  /* the storer is full */
@@ -102,7 +107,10 @@ struct task {
     struct task_login login;
 
     uv_timer_t timer;
-    uint64_t last_ms; /* when the server was last heard */
+    uint64_t
+        last_ms; /* when the server was last heard, or something else than the server waited for */
+    uint64_t busy_ms; /* when the server was last waited for */
+    bool noop;        /* was asked for, and is not answered */
     uint64_t reported_ms;
 
     struct remote_listing listing;
@@ -111,6 +119,7 @@ struct task {
     uint32_t stat_count;
     struct plan_policy policy;
     struct task_transfer transfer;
+    struct put_off put_off;
 
     size_t deleting; /* DELE was asked for of all from here on */
     bool quit;       /* was asked for */

@@ -76,6 +76,18 @@ static size_t pick(struct task *task)
     return due ? transfer->last : SIZE_MAX;
 }
 
+static bool fits(const struct task *task, uint64_t octets)
+{
+    const struct task_transfer *transfer = &task->transfer;
+    bool slow = task->account->pipe != NULL || task->account->lmtp != NULL;
+    if (slow) {
+        uint64_t underway = transfer->octets_in_flight + transfer->octets_awaited;
+        return (transfer->in_flight == 0 && transfer->awaited == 0) ||
+               underway + octets <= TASK_SLOW_WINDOW_OCTETS;
+    }
+    return transfer->in_flight == 0 || transfer->octets_in_flight + octets <= TASK_WINDOW_OCTETS;
+}
+
 /* One filter at a time; previews need none. */
 static bool waits_for_filter(const struct task *task, size_t index)
 {
@@ -91,9 +103,8 @@ void transfer_ask(struct task *task)
         struct task_message *message = &task->messages[index];
         uint32_t number = task->listing.messages[index].number;
         uint64_t octets = octets_asked(task, index);
-        bool fits =
-            transfer->in_flight == 0 || transfer->octets_in_flight + octets <= TASK_WINDOW_OCTETS;
-        if (!fits || waits_for_filter(task, index) || pop3_client_room(task->client) == 0) {
+        if (!fits(task, octets) || waits_for_filter(task, index) ||
+            pop3_client_room(task->client) == 0) {
             return;
         }
         enum pop3_client_refusal refusal = message->action == PLAN_FETCH
@@ -242,6 +253,7 @@ void transfer_end(struct task *task)
     }
     storer_end(task->storer);
     transfer->awaited++;
+    transfer->octets_awaited += octets_asked(task, index);
     if (task->messages[index].action == PLAN_FETCH) {
         transfer->refused_in_a_row = 0;
         transfer->wrong_sizes +=
@@ -279,6 +291,7 @@ void transfer_stored(struct task *task, const struct storer_event *event)
     const char *reason = event->error == NULL ? NULL : event->error->text;
     size_t index = event->index;
     task->transfer.awaited--;
+    task->transfer.octets_awaited -= octets_asked(task, index);
     task->messages[index].mark = MARK_DONE;
     switch (event->type) {
     case STORER_EVENT_STORED:
