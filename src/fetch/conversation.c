@@ -226,6 +226,11 @@ static void explain_close(struct task *task, const struct pop3_client_event *eve
     char text[200];
     struct bytes line = {(const uint8_t *)event->u.close.text, event->u.close.text_size};
     const char *why = reasons[error].text;
+    if (task->silent) {
+        task_fail(task, ERROR_TEMPORARY, "the server has said nothing for %g s",
+                  (double)task->account->timeout_ms / 1000);
+        return;
+    }
     if (error == POP3_CLIENT_ERROR_PEER_GONE && has_cause(&task->stream)) {
         why = stream_error(&task->stream)->text;
     }
@@ -246,9 +251,10 @@ static void explain_close(struct task *task, const struct pop3_client_event *eve
 static bool may_try_again(struct task *task, const struct pop3_client_event *event)
 {
     enum pop3_client_error error = event->u.close.error;
-    bool out_of_step = error == POP3_CLIENT_ERROR_REPLY || error == POP3_CLIENT_ERROR_ROW ||
-                       error == POP3_CLIENT_ERROR_UNASKED ||
-                       (error == POP3_CLIENT_ERROR_PEER_GONE && !task->progress_made);
+    bool out_of_step =
+        error == POP3_CLIENT_ERROR_REPLY || error == POP3_CLIENT_ERROR_ROW ||
+        error == POP3_CLIENT_ERROR_UNASKED ||
+        (error == POP3_CLIENT_ERROR_PEER_GONE && (task->silent || !task->progress_made));
     if (task->stopping || task->error.kind != ERROR_NONE || !task->login.accepted) {
         return false;
     }
@@ -258,7 +264,8 @@ static bool may_try_again(struct task *task, const struct pop3_client_event *eve
         task->one_at_a_time = task->suspected = true;
         return true;
     }
-    return error == POP3_CLIENT_ERROR_PEER_GONE && (task->progress_made || task->retries < 1);
+    return error == POP3_CLIENT_ERROR_PEER_GONE && !task->silent &&
+           (task->progress_made || task->retries < 1);
 }
 
 static void on_close(struct task *task, const struct pop3_client_event *event)
@@ -390,6 +397,19 @@ static void on_drained(struct stream *stream)
         pop3_client_written(task->client, task->writing_size);
         conversation_drive(task);
     }
+}
+
+void conversation_silent(struct task *task)
+{
+    task->silent = true;
+    if (task->quit || !task->login.accepted) {
+        task_fail(task, ERROR_TEMPORARY, "the server has said nothing for %g s",
+                  (double)task->account->timeout_ms / 1000);
+        task_disconnect(task);
+        return;
+    }
+    pop3_client_end(task->client);
+    conversation_drive(task);
 }
 
 static void on_ended(struct stream *stream)

@@ -149,7 +149,7 @@ static void connect_to_server(struct task *task)
     task->phase = TASK_CONNECTING;
     task->round++;
     task->login = (struct task_login){.fallback = task->login.fallback};
-    task->brought_new = task->retry = task->progress_made = false;
+    task->brought_new = task->retry = task->progress_made = task->silent = false;
     task->last_ms = now(task);
     if (conversation_begin(task) < 0) {
         task_fail(task, ERROR_TEMPORARY, "no memory");
@@ -436,9 +436,7 @@ static void on_timer(uv_timer_t *timer)
         uint64_t limit_ms =
             task->account->timeout_ms + (task->phase == TASK_CONNECTING ? CONNECTOR_MS : 0);
         if (silent_ms >= limit_ms) {
-            task_fail(task, ERROR_TEMPORARY, "the server has said nothing for %g s",
-                      (double)task->account->timeout_ms / 1000);
-            task_disconnect(task);
+            conversation_silent(task);
         }
     }
 }

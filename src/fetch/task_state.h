@@ -131,6 +131,7 @@ struct task {
     bool progress_made;            /* a message came whole on this connection */
     uint32_t retries;              /* connections in a row without progress */
     bool one_at_a_time, suspected; /* the server; not proven yet */
+    bool silent;                   /* it has said nothing for as long as it may */
     uint32_t in_use_retries;
     uint64_t wait_ms; /* before the next connection */
     uint8_t
@@ -162,6 +163,7 @@ extern const struct stream_events conversation_events;
 /* Goes on with what the engine says. */
 void conversation_drive(struct task *task);
 int conversation_begin(struct task *task);
+void conversation_silent(struct task *task); /* the server has not answered in time */
 void conversation_end(struct task *task);
 
 /* secure.c: -1: the task has failed. */
