@@ -12,10 +12,20 @@ static struct task *task_of(struct stream *stream)
     return CONTAINER_OF(stream, struct task, stream);
 }
 
+/* What a message may take although LIST said that it is small: some servers count an end of line as one octet. */
+static uint64_t most_octets(const struct fetch_account *account)
+{
+    const uint64_t header = 1 << 20; /* may come of messages that are too large */
+    return account->max_size > UINT64_MAX / 4 ? UINT64_MAX
+           : account->max_size == 0           ? 0
+                                              : 2 * account->max_size + header;
+}
+
 int conversation_begin(struct task *task)
 {
     task->client_options = (struct pop3_client_options){
         .max_messages = LISTING_MESSAGES_MOST,
+        .max_message_octets = most_octets(task->account),
         .ask_capa = 1,
         .encrypted = task->account->tls == FETCH_TLS_IMPLICIT,
         .one_at_a_time = task->one_at_a_time,
@@ -262,6 +272,10 @@ static bool may_try_again(struct task *task, const struct pop3_client_event *eve
         task_note(task, "the server announces PIPELINING and seems to break it: from here on one "
                         "command at a time");
         task->one_at_a_time = task->suspected = true;
+        return true;
+    }
+    if (error == POP3_CLIENT_ERROR_MESSAGE_SIZE && !task->endless) {
+        task->endless = true; /* the others are fetched without it */
         return true;
     }
     return error == POP3_CLIENT_ERROR_PEER_GONE && !task->silent &&

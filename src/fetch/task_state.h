@@ -132,6 +132,7 @@ struct task {
     uint32_t retries;              /* connections in a row without progress */
     bool one_at_a_time, suspected; /* the server; not proven yet */
     bool silent;                   /* it has said nothing for as long as it may */
+    bool endless; /* the culprit came larger than it may be: it is not asked for again */
     uint32_t in_use_retries;
     uint64_t wait_ms; /* before the next connection */
     uint8_t

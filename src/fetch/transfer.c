@@ -36,6 +36,12 @@ void transfer_begin(struct task *task)
 {
     task->phase = TASK_TRANSFER;
     task->transfer.last = find_culprit(task);
+    if (task->endless && task->transfer.last != SIZE_MAX) {
+        task->messages[task->transfer.last].mark = MARK_DONE;
+        task_outcome(task, task->transfer.last, OUTCOME_FAILED,
+                     "it is larger than max-size, whatever the server's listing says");
+        task_remember(task, ERROR_PERMANENT);
+    }
     if (task->began_ms == 0) {
         task->began_ms = uv_now(task->options.shared->loop);
     }
