@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Into a Maildir, in batches: files in tmp/, synced together, then tmp/ synced, so that after a power cut they
- * are there for who recorded their names; then renamed into new/, and new/ synced.
+/* Into a Maildir, in batches: files in tmp/, synced together; then renamed into new/, and new/ synced. A name in
+ * tmp/ that a power cut takes away is fetched again: nobody was told that it is stored.
  *
  * The names carry a mark of this machine and account, so that what a killed run left in tmp/ is known as ours
  * and removed. The account's lock says that no other run is at it. */
@@ -197,7 +197,7 @@ static int sync_each(const struct maildir *maildir)
     for (size_t i = 0; i < maildir->count && result == 0; i++) {
         result = fs->operations->sync(fs, maildir->batch[i].descriptor);
     }
-    return result == 0 ? fs->operations->sync(fs, maildir->tmp) : result;
+    return result;
 }
 
 static int maildir_prepare(struct target *target, struct error *error)

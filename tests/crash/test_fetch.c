@@ -121,8 +121,8 @@ static int run(struct world *world)
         if (world->messages[i].standing != STORER_HELD) {
             result = fetch_one(world, i);
         }
-        if (result == 0 && (i == 1 || i == 4)) {
-            result = keeper_flush(world->keeper, error); /* batches of two, three and many */
+        if (result == 0 && (i == 1 || i == 4 || i == 5)) {
+            result = keeper_flush(world->keeper, error); /* batches of 2, 3, 1, many */
         }
     }
     return result < 0 ? -1 : keeper_finish(world->keeper, error);
