@@ -19,6 +19,8 @@ struct parser {
     const char *name;
     struct fetch_configuration *out;
     size_t first; /* account of this file */
+    unsigned section_line;
+    bool section_is_used;
 };
 
 static void note(struct fetch_configuration *out, const char *file, unsigned line,
@@ -80,7 +82,7 @@ static struct fetch_account *add_account(struct parser *parser, const char *sect
         fetch_account_free(account);
         return NULL;
     }
-    account->line = parser->lines.line;
+    account->line = parser->section_line;
     out->accounts[out->count++] = account;
     return account;
 }
@@ -123,6 +125,7 @@ static int take_option(void *user, const char *section, const char *key, const c
     struct parser *parser = user;
     struct fetch_account *account = account_of(parser, section);
     size_t index = fetch_option_find(key);
+    parser->section_is_used = true;
     if (account == NULL) {
         return 1;
     }
@@ -140,6 +143,27 @@ static int take_option(void *user, const char *section, const char *key, const c
     return 1;
 }
 
+static void end_section(struct parser *parser)
+{
+    if (parser->section_line != 0 && !parser->section_is_used) {
+        note(parser->out, parser->name, parser->section_line,
+             "an account without options; write host and user below it, or remove it");
+    }
+}
+
+/* inih tells of options only. */
+static char *read_line(char *out, int capacity, void *stream)
+{
+    struct parser *parser = stream;
+    char *line = ini_lines_read(out, capacity, &parser->lines);
+    if (line == NULL || line[0] == '[') {
+        end_section(parser);
+        parser->section_line = parser->lines.line;
+        parser->section_is_used = line == NULL;
+    }
+    return line;
+}
+
 int fetch_configuration_parse(struct fetch_configuration *configuration, const char *name,
                               struct bytes text)
 {
@@ -147,7 +171,7 @@ int fetch_configuration_parse(struct fetch_configuration *configuration, const c
                             .name = name,
                             .out = configuration,
                             .first = configuration->count};
-    int line = ini_parse_stream(ini_lines_read, &parser.lines, take_option, &parser);
+    int line = ini_parse_stream(read_line, &parser, take_option, &parser);
     if (line > 0) {
         note(configuration, name, (unsigned)line,
              "neither an account nor an option; write [NAME] or option = value");

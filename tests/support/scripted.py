@@ -40,6 +40,7 @@ class Scripted:
             except OSError:
                 return
             self.sessions += 1
+            self.connection = connection
             with connection, contextlib.suppress(OSError):
                 connection.settimeout(30)
                 self._session(connection)
@@ -72,7 +73,10 @@ class Scripted:
             if key in self.answers:
                 answer = self.answers[key]
                 return answer(self, argument, pending) if callable(answer) else answer
-        return getattr(self, f"_{keyword.decode().lower()}")(argument)
+        try:
+            return getattr(self, f"_{keyword.decode().lower()}")(argument)
+        except KeyError:
+            return b"-ERR there is no such message\r\n"
 
     def _left(self):
         return {n: m for n, m in self.messages.items() if n not in self.deleted}
