@@ -44,6 +44,7 @@ def fingerprint(server):
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest()
 
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("tls", ["implicit", "stls", "never"])
 def test_mail_comes_down_once(served, home, tls):
     world, server = served
@@ -66,6 +67,7 @@ def test_a_self_signed_certificate_is_not_trusted(served, home):
     assert not home.maildir.exists() or home.mail() == []
 
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("name", ["auto", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1",
                                   "CRAM-MD5", "PLAIN", "LOGIN", "USER"])
 def test_each_mechanism(served, home, name):
@@ -99,6 +101,7 @@ def test_a_dry_run_changes_nothing(home):
     assert not home.maildir.exists()
 
 
+@pytest.mark.sanitized
 def test_headers_are_shown_and_escaped(home):
     with Scripted([(b"a", b"Subject: \x1b[2Jx\r\nFrom: f\r\n\r\nbody\r\n")]) as server:
         result = home.fetch(server.port, "--headers")
@@ -107,6 +110,7 @@ def test_headers_are_shown_and_escaped(home):
         assert len(server.messages) == 1
 
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("keep,left", [("no", set()), ("yes", {1, 2, 3, 4}), ("newest:2", {3, 4}), ("7d", {1, 2, 3, 4})])
 def test_what_stays_there(home, keep, left):
     with Scripted(messages(4)) as server:
@@ -122,6 +126,7 @@ def test_too_large_ones_are_left(home):
     assert len(home.mail()) == 1
 
 
+@pytest.mark.sanitized
 def test_the_filter_takes_deletes_and_leaves(home):
     command = "h=$(cat); case $h in *': 1'*) echo take;; *': 2'*) echo delete;; *': 3'*) echo leave;; *) exit 1;; esac"
     with Scripted(messages(4)) as server:
@@ -131,6 +136,7 @@ def test_the_filter_takes_deletes_and_leaves(home):
     assert home.mail() == [stored(message(1)[1])]
 
 
+@pytest.mark.sanitized
 def test_stls_is_never_given_up(home):
     for answers in ({b"STLS": b"-ERR no\r\n"}, {b"STLS": b"+OK\r\n+OK injected\r\n"}):
         with Scripted(messages(1), answers) as server:
@@ -145,6 +151,7 @@ def test_control_octets_never_reach_the_terminal(home):
         assert result.returncode == 77 and b"\x1b" not in result.stderr and b"\\x1b" in result.stderr
 
 
+@pytest.mark.sanitized
 def test_a_message_that_is_cut_off_is_not_stored(home):
     with Scripted(messages(3), {b"RETR 2": (b"+OK\r\nSubject: 2\r\n\r\nhalf",)}) as server:
         result = home.fetch(server.port)
@@ -153,6 +160,7 @@ def test_a_message_that_is_cut_off_is_not_stored(home):
     assert home.mail() == [stored(message(1)[1]), stored(message(3)[1])]
 
 
+@pytest.mark.sanitized
 def test_without_unique_ids(home):
     with Scripted(messages(3), {b"UIDL": b"-ERR what?\r\n"}) as server:
         for _ in range(2):
@@ -160,6 +168,7 @@ def test_without_unique_ids(home):
     assert len(home.mail()) == 3
 
 
+@pytest.mark.sanitized
 def test_duplicate_ids(home):
     same = [(b"same", message(number)[1]) for number in (1, 2, 3)]
     with Scripted(same) as server:
@@ -168,6 +177,7 @@ def test_duplicate_ids(home):
     assert len(home.mail()) == 3
 
 
+@pytest.mark.sanitized
 def test_wrong_sizes(home):
     rows = Scripted.rows(b"+OK", [b"1 1", b"2 4000000000", b"3 7"])
     with Scripted(messages(3), {b"LIST": rows}) as server:
@@ -181,6 +191,7 @@ def test_more_in_list_than_in_stat(home):
     assert len(home.mail()) == 3
 
 
+@pytest.mark.sanitized
 def test_a_server_that_renumbers(home):
     """DELE moves the numbers behind it at once, against RFC 1939."""
     def dele(server, argument, _):
@@ -193,6 +204,7 @@ def test_a_server_that_renumbers(home):
     assert len(home.mail()) == 5
 
 
+@pytest.mark.sanitized
 def test_a_server_that_breaks_pipelining(home):
     """It forgets what came with a command."""
     def retr(server, argument, pending):
@@ -205,6 +217,7 @@ def test_a_server_that_breaks_pipelining(home):
     assert list((home.folder / ".local/state/restante/fetch").glob("*.one-at-a-time"))
 
 
+@pytest.mark.sanitized
 def test_a_limit_of_the_server_ends_softly(home):
     def retr(server, argument, _):
         return server._retr(argument) if int(argument) < 3 else b"-ERR [SYS/TEMP] enough for today\r\n"
@@ -214,12 +227,14 @@ def test_a_limit_of_the_server_ends_softly(home):
     assert len(home.mail()) == 2
 
 
+@pytest.mark.sanitized
 def test_a_silent_server(home):
     with Scripted(messages(1), {b"LIST": lambda *_: time.sleep(3) or None}) as server:
         result = home.fetch(server.port, "--timeout", "500ms")
         assert result.returncode == 75 and b"said nothing" in result.stderr
 
 
+@pytest.mark.sanitized
 def test_nonsense_and_floods_end(home):
     for answers in ({b"LIST": b"+OK\r\nnonsense\r\n.\r\n"}, {b"STAT": b"hello\r\n"},
                     {b"UIDL": b"+OK\r\n" + b"1 " + b"x" * 100000 + b"\r\n.\r\n"}, {"greeting": b"-ERR go away\r\n"}):
