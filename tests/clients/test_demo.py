@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """scripts/demo: what the first command of the README gives a person."""
 
+import email
+import email.policy
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -41,8 +44,39 @@ def assert_tls_is_real(*lines):
         assert read.stdout == maildir.on_the_wire(SAMPLE[0].read_bytes())
 
 
+def shell(line, home, path, password=b""):
+    """A line of those that are shown, as the person whose home it is."""
+    who = {"user": restante.PLAIN_UID, "group": restante.PLAIN_UID, "extra_groups": []} if restante.IS_ROOT else {}
+    return subprocess.run(line, shell=True, cwd="/", env={"HOME": home, "PATH": f"{path}:/usr/bin:/bin"}, input=password,
+                          capture_output=True, timeout=60, **who)
+
+
+def take_down(said, home):
+    line, path = re.search(r"^  (restante fetch .*)\n  with restante in (.*)$", said, re.MULTILINE).groups()
+    got = shell(line, home, path, b"secret\n")
+    assert got.returncode == 0, got.stderr
+    wrong = shell(re.sub(" --ca-file [^ ]+", "", line), home, path, b"secret\n")
+    assert wrong.returncode == 69 and b"self-signed" in wrong.stderr
+    return path
+
+
+def assert_reads_without_a_server(home, path):
+    """The README's lines, word by word."""
+    lines = re.findall(r"^    (restante (?:list|show 1))$", (restante.ROOT / "README.md").read_text(), re.MULTILINE)
+    assert lines == ["restante list", "restante show 1"]
+    listed, shown = (shell(line, home, path) for line in lines)
+    assert listed.returncode == 0 and shown.returncode == 0, (listed.stderr, shown.stderr)
+    rows = listed.stdout.decode().splitlines()
+    assert [row.split()[0] for row in rows] == [str(number) for number in range(1, len(SAMPLE) + 1)]
+    first = email.message_from_bytes(SAMPLE[0].read_bytes(), policy=email.policy.default)
+    assert f"Subject: {first['subject']}" in shown.stdout.decode()
+    box = pathlib.Path(home) / "Mail/alice@127.0.0.1"
+    letters = sorted(path.read_bytes() for place in ("new", "cur") for path in (box / place).glob("*"))
+    assert letters == sorted(letter.read_bytes() for letter in SAMPLE)
+
+
 @pytest.mark.timeout(300)
-def test_demo():
+def test_demo(tmp_path):
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         environment = dict(os.environ, TMPDIR=folder)
@@ -62,6 +96,13 @@ def test_demo():
                 for line in lines:
                     assert_reads_all(line)
                 assert_tls_is_real(*lines[1:])
+                home = tmp_path / "home"
+                home.mkdir()
+                for parent in (home, *list(home.parents)[:3]):
+                    parent.chmod(0o755)
+                if restante.IS_ROOT:
+                    os.chown(home, restante.PLAIN_UID, restante.PLAIN_UID)
+                path = take_down(said, str(home))
                 processes = restante.processes_of_session(demo.pid)
                 servers = [process for process in processes if " serve " in process.command]
                 assert servers
@@ -71,6 +112,7 @@ def test_demo():
                 assert demo.wait(60) == 0
                 assert os.listdir(folder) == []
                 assert restante.processes_of_session(demo.pid) == []
+                assert_reads_without_a_server(str(home), path)
             finally:
                 for process in restante.processes_of_session(demo.pid):
                     os.kill(process.pid, signal.SIGKILL)
