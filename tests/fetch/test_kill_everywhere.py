@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""A sample of tests/fetch/kill-everywhere, which by itself takes minutes; all of it with --full."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+import restante
+
+PROGRAM = pathlib.Path(__file__).with_name("kill-everywhere")
+EVERY = "1" if os.environ.get("RESTANTE_FULL") else "7"
+
+
+@pytest.mark.parametrize("target, doubled", [("maildir", False), ("mbox", False), ("pipe", True),
+                                             ("lmtp", True)])
+def test_nothing_is_lost(target, doubled):
+    result = subprocess.run([PROGRAM, "--target", target, "--every", EVERY, "--jobs", "2"],
+                            env=dict(os.environ, RESTANTE=str(restante.BINARY)), capture_output=True,
+                            text=True, timeout=600)
+    assert result.returncode == 0, result.stdout + result.stderr
+    *_, verdict = result.stdout.splitlines()
+    wanted = r"0 lost, \d+ doubled" if doubled else "0 lost, 0 doubled"
+    assert re.fullmatch(wanted, verdict), result.stdout
