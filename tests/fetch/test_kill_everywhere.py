@@ -11,7 +11,7 @@ import pytest
 import restante
 
 PROGRAM = pathlib.Path(__file__).with_name("kill-everywhere")
-EVERY = "1" if os.environ.get("RESTANTE_FULL") else "7"
+EVERY = "1" if os.environ.get("RESTANTE_FULL") else "13"
 
 
 @pytest.mark.parametrize("target, doubled", [("maildir", False), ("mbox", False), ("pipe", True),
