@@ -51,7 +51,7 @@ class Context:
     def prepare(self, wanted):
         packages.install("strace", "util-linux")
         if any(name.startswith("dovecot") for name in wanted):
-            self.peers = packages.unpack_peers(self.cache)
+            self.peers = packages.unpack(self.cache, ("dovecot-core", "dovecot-pop3d"))
         self.compile()
         say("corpus ...")
         self.corpus.prepare()

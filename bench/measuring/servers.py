@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 
+import packages
 from machine import ControlGroup
 
 
@@ -60,12 +61,6 @@ class Server:
         if b"ready\n" not in text or not port:
             self.give_up("did not become ready")
         self.port = int(port.group(1))
-
-    @staticmethod
-    def as_if_installed(tree):
-        """Runs what follows where the unpacked tree lies over /usr, for itself and its children alone."""
-        script = f'mount -t overlay overlay -o "lowerdir={tree}/usr:/usr" /usr && exec "$@"'
-        return ["unshare", "--mount", "sh", "-c", script, "sh"]
 
     def await_greeting(self):
         deadline = time.monotonic() + 20
@@ -149,7 +144,7 @@ service pop3-login {{
   }}
 }}
 {self.settings}""")
-        self.spawn([*self.as_if_installed(tree), "/usr/sbin/dovecot", "-F", "-c", configuration],
+        self.spawn([*packages.as_if_installed(tree), "/usr/sbin/dovecot", "-F", "-c", configuration],
                    env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         self.await_greeting()
 

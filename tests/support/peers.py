@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""Debian's POP3 servers, unpacked by scripts/bootstrap and run where they lie over /usr."""
+
+import grp
+import os
+import pathlib
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+import packages
+import restante
+from authority import Authority
+
+TREE = packages.TEST_PEERS / "peers"
+OWNER = pwd.getpwnam("mail")
+
+
+def need(program):
+    if not restante.IS_ROOT:
+        pytest.skip("needs root: mounts an unpacked server over /usr")
+    assert (TREE / program).exists(), f"no {TREE / program}: scripts/bootstrap test unpacks it"
+
+
+def free_ports(count):
+    """Different ones, that were free a moment ago."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def await_sign(sign, process, log):
+    """Until sign() is true; the server's log if it ends or a long time passes before."""
+    deadline = time.monotonic() + 20
+    while not sign():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"not ready:\n{log.read_text(errors='replace')[-4000:]}")
+        time.sleep(0.02)
+
+
+def greets(port, with_what):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            return connection.recv(512).startswith(with_what)
+    except OSError:
+        return False
+
+
+class Dovecot:
+    """Every user has the password `secret`, and a maildrop."""
+
+    name = "Dovecot"
+    mechanisms = ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "APOP", "PLAIN", "LOGIN", "USER")
+
+    def __init__(self):
+        need("usr/lib/dovecot/pop3")
+        need("usr/lib/dovecot/lmtp")
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="restante-dovecot-"))
+        self.folder.chmod(0o755)
+        self.mail = self.folder / "mail"
+        self.mail.mkdir()
+        shutil.chown(self.mail, OWNER.pw_uid, OWNER.pw_gid)
+        self.log = self.folder / "log"
+        authority = Authority(self.folder)
+        self.authority = authority.certificate
+        certificate, key = authority.issue("localhost", names="DNS:localhost,IP:127.0.0.1")
+        self.port, self.tls_port, self.lmtp_port = free_ports(3)
+        configuration = self.folder / "dovecot.conf"
+        configuration.write_text(self.configuration(certificate, key))
+        command = [*packages.as_if_installed(TREE), "/usr/sbin/dovecot", "-F", "-c", configuration]
+        with open(self.folder / "stderr", "wb") as stderr:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
+                                            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        self.log.touch()
+        try:
+            await_sign(lambda: greets(self.port, b"+OK") and greets(self.lmtp_port, b"220"), self.process, self.log)
+        except AssertionError:
+            print((self.folder / "stderr").read_text())
+            self.close()
+            raise
+
+    def configuration(self, certificate, key):
+        return f"""
+protocols = pop3 lmtp
+base_dir = {self.folder}/run
+state_dir = {self.folder}/state
+log_path = {self.log}
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <{certificate}
+ssl_key = <{key}
+disable_plaintext_auth = no
+auth_failure_delay = 0
+auth_mechanisms = plain login cram-md5 apop scram-sha-1 scram-sha-256
+default_login_user = nobody
+default_internal_user = daemon
+default_internal_group = {grp.getgrgid(pwd.getpwnam("daemon").pw_gid).gr_name}
+first_valid_uid = 1
+first_valid_gid = 1
+mail_location = maildir:%h
+mail_max_userip_connections = 0
+passdb {{
+  driver = static
+  args = password=secret
+}}
+userdb {{
+  driver = static
+  args = uid={OWNER.pw_uid} gid={OWNER.pw_gid} home={self.mail}/%u allow_all_users=yes
+}}
+service pop3-login {{
+  inet_listener pop3 {{
+    port = {self.port}
+  }}
+  inet_listener pop3s {{
+    port = {self.tls_port}
+    ssl = yes
+  }}
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    port = {self.lmtp_port}
+  }}
+}}
+"""
+
+    def drop(self, user):
+        return self.mail / user
+
+    def put(self, user, messages):
+        """The user's maildrop holds these messages, and no others."""
+        drop = self.drop(user)
+        shutil.rmtree(drop, ignore_errors=True)
+        for folder in (drop, drop / "cur", drop / "new", drop / "tmp"):
+            folder.mkdir()
+            shutil.chown(folder, OWNER.pw_uid, OWNER.pw_gid)
+        for number, message in enumerate(messages):
+            path = drop / "new" / f"{1700000000 + number}.M{number}P1.host"
+            path.write_bytes(message)
+            shutil.chown(path, OWNER.pw_uid, OWNER.pw_gid)
+
+    def holds(self, user):
+        return [path.read_bytes() for place in ("new", "cur") for path in sorted((self.drop(user) / place).glob("*"))]
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.folder)
