@@ -5,10 +5,12 @@ import grp
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 import pytest
@@ -135,6 +137,10 @@ service lmtp {{
 }}
 """
 
+    @staticmethod
+    def as_kept(message):
+        return message
+
     def drop(self, user):
         return self.mail / user
 
@@ -162,3 +168,115 @@ service lmtp {{
                 self.process.kill()
                 self.process.wait()
         shutil.rmtree(self.folder)
+
+
+class Inetd:
+    """Starts a command for each connection, as inetd(8) does."""
+
+    def __init__(self, command, environment, stderr):
+        self.command, self.environment, self.stderr = command, environment, stderr
+        self.sessions = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection, open(self.stderr, "ab") as stderr:
+                self.sessions.append(subprocess.Popen(self.command, stdin=connection, stdout=connection,
+                                                      stderr=stderr, env=self.environment))
+
+    def settle(self):
+        """Waits until the sessions so far have ended: a server may update a maildrop after its last reply."""
+        for session in self.sessions:
+            session.wait(10)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(10)
+        for session in self.sessions:
+            try:
+                session.wait(5)
+            except subprocess.TimeoutExpired:
+                session.kill()
+                session.wait()
+
+
+class SystemAccounts:
+    """A server that knows the system's accounts: what it sees as /etc has one for alice, whose password is
+    `secret`, and PAM without more than that."""
+
+    programs = users = ()
+    mounts = ""
+
+    def __init__(self):
+        for program in self.programs:
+            need(program)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"restante-{self.name.lower()}-"))
+        self.folder.chmod(0o755)
+        self.log = self.folder / "stderr"
+        for place in ("etc/pam.d", "run", "spool", "home"):
+            (self.folder / place).mkdir(parents=True)
+        self.write_accounts()
+        self.wrapper = packages.as_if_installed(TREE, f"""
+mount -t overlay overlay -o "lowerdir={self.folder}/etc:{TREE}/etc:/etc" /etc
+mount -t overlay overlay -o "lowerdir={TREE}/var/lib:/var/lib" /var/lib
+mount --bind {self.folder}/spool /var/mail
+mount --bind {self.folder}/run /run""")
+
+    def write_accounts(self):
+        uid = restante.PLAIN_UID
+        hashed = subprocess.run(["openssl", "passwd", "-6", "secret"], capture_output=True, text=True,
+                                check=True).stdout.strip()
+        passwd = f"alice:x:{uid}:{OWNER.pw_gid}::{self.folder}/home:/bin/sh\n"
+        shadow = f"alice:{hashed}:19000:0:99999:7:::\n"
+        for number, user in enumerate(self.users, 1):
+            passwd += f"{user}:x:{uid + number}:{OWNER.pw_gid}::/nonexistent:/usr/sbin/nologin\n"
+            shadow += f"{user}:*:19000:0:99999:7:::\n"
+        etc = self.folder / "etc"
+        (etc / "passwd").write_text(pathlib.Path("/etc/passwd").read_text() + passwd)
+        (etc / "shadow").write_text(shadow)
+        (etc / "shadow").chmod(0o600)
+        (etc / "nsswitch.conf").write_text("passwd: files\nshadow: files\ngroup: files\n")
+        for service in ("popa3d", "pop3"):
+            (etc / "pam.d" / service).write_text("auth required pam_unix.so nodelay\naccount required pam_unix.so\n")
+
+    def close(self):
+        self.inetd.close()
+        shutil.rmtree(self.folder)
+
+
+class Popa3d(SystemAccounts):
+    name = "popa3d"
+    programs = ("usr/sbin/popa3d",)
+    users = ("popa3d",)
+
+    def __init__(self):
+        super().__init__()
+        self.mbox = self.folder / "spool/alice"
+        self.inetd = Inetd([*self.wrapper, "/usr/sbin/popa3d"], {"PATH": "/usr/sbin:/usr/bin"}, self.log)
+        self.port = self.inetd.port
+
+    @staticmethod
+    def as_kept(message):
+        """As the program that put it into an mbox left it."""
+        text = message.replace(b"\r\n", b"\n")
+        return re.sub(b"(?m)^From ", b">From ", text if text.endswith(b"\n") else text + b"\n")
+
+    def put(self, user, messages):
+        assert user == "alice"
+        self.mbox.write_bytes(b"".join(b"From sender@example.com Mon Jan  2 03:04:05 2023\n" + self.as_kept(message)
+                                       + b"\n" for message in messages))
+        self.mbox.chmod(0o660)
+        os.chown(self.mbox, restante.PLAIN_UID, OWNER.pw_gid)
+
+    def holds(self, user):
+        self.inetd.settle()
+        return [text.removesuffix(b"\n") for text in
+                re.split(b"(?m)^From sender@.*\n", self.mbox.read_bytes())[1:]]
