@@ -179,13 +179,13 @@ static int close_above(struct scanner *scanner, unsigned levels, uint64_t end, s
             return -1;
         }
         struct part *part = outline_part(scanner->outline, scanner->current);
-        part->end = MAX(end, part->body_at);
+        part->end = end = MAX(end, part->body_at);
         scanner->current = NO_PART;
     }
     while (scanner->level_count > levels) {
         struct part *part =
             outline_part(scanner->outline, scanner->levels[--scanner->level_count].part);
-        part->end = MAX(end, part->body_at);
+        part->end = end = MAX(end, part->body_at); /* and not before what it holds */
     }
     return 0;
 }
