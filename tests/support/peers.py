@@ -55,6 +55,32 @@ def greets(port, with_what):
         return False
 
 
+def end(process):
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def fill_maildir(folder, messages, uid):
+    """It holds these messages, and no others."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for place in (folder, folder / "cur", folder / "new", folder / "tmp"):
+        place.mkdir()
+        os.chown(place, uid, OWNER.pw_gid)
+    for number, message in enumerate(messages):
+        path = folder / "new" / f"{1700000000 + number}.M{number}P1.host"
+        path.write_bytes(message)
+        os.chown(path, uid, OWNER.pw_gid)
+
+
+def maildir_holds(folder):
+    return [path.read_bytes() for place in ("new", "cur") for path in sorted((folder / place).glob("*"))]
+
+
 class Dovecot:
     """Every user has the password `secret`, and a maildrop."""
 
@@ -146,27 +172,13 @@ service lmtp {{
 
     def put(self, user, messages):
         """The user's maildrop holds these messages, and no others."""
-        drop = self.drop(user)
-        shutil.rmtree(drop, ignore_errors=True)
-        for folder in (drop, drop / "cur", drop / "new", drop / "tmp"):
-            folder.mkdir()
-            shutil.chown(folder, OWNER.pw_uid, OWNER.pw_gid)
-        for number, message in enumerate(messages):
-            path = drop / "new" / f"{1700000000 + number}.M{number}P1.host"
-            path.write_bytes(message)
-            shutil.chown(path, OWNER.pw_uid, OWNER.pw_gid)
+        fill_maildir(self.drop(user), messages, OWNER.pw_uid)
 
     def holds(self, user):
-        return [path.read_bytes() for place in ("new", "cur") for path in sorted((self.drop(user) / place).glob("*"))]
+        return maildir_holds(self.drop(user))
 
     def close(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        end(self.process)
         shutil.rmtree(self.folder)
 
 
@@ -280,3 +292,64 @@ class Popa3d(SystemAccounts):
         self.inetd.settle()
         return [text.removesuffix(b"\n") for text in
                 re.split(b"(?m)^From sender@.*\n", self.mbox.read_bytes())[1:]]
+
+
+class Courier(SystemAccounts):
+    """It wants ten seconds between two logins, which a run that stored something waits for."""
+
+    name = "Courier"
+    programs = ("usr/lib/courier/courier/courierpop3d", "usr/lib/courier/courier-authlib/authdaemond")
+    users = ("courier",)
+    mechanisms = ("PLAIN", "LOGIN", "USER")
+
+    def __init__(self):
+        super().__init__()
+        self.maildir = self.folder / "home/Maildir"
+        authority = Authority(self.folder)
+        self.authority = authority.certificate
+        certificate, key = authority.issue("localhost", names="DNS:localhost,IP:127.0.0.1")
+        combined = self.folder / "pop3d.pem"
+        combined.write_bytes(key.read_bytes() + certificate.read_bytes())
+        combined.chmod(0o600)
+        os.chown(combined, restante.PLAIN_UID + 1, OWNER.pw_gid)  # couriertls runs as courier
+        (self.folder / "etc/courier").mkdir()
+        (self.folder / "etc/courier/authdaemonrc").write_text(
+            'authmodulelist="authpam"\nauthmodulelistorig="authpam"\ndaemons=1\nversion=""\n'
+            'authdaemonvar=/run/courier/authdaemon\nDEBUG_LOGIN=0\nDEFAULTOPTIONS=""\nLOGGEROPTS=""\n')
+        daemon_folder = self.folder / "run/courier/authdaemon"
+        daemon_folder.mkdir(parents=True)
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        with open(self.log, "ab") as stderr:
+            self.daemon = subprocess.Popen([*self.wrapper, "/usr/lib/courier/courier-authlib/authdaemond"],
+                                           stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, env=environment)
+        self.inetd = Inetd([*self.wrapper, "/usr/lib/courier/courier/courierpop3login",
+                            "/usr/lib/courier/courier/courierpop3d", "Maildir"],
+                           environment | {"POP3AUTH": "PLAIN LOGIN", "POP3AUTH_TLS": "PLAIN LOGIN", "POP3_PROXY": "0",
+                                          "POP3_STARTTLS": "YES", "POP3_TLS_REQUIRED": "0",
+                                          "TLS_CERTFILE": str(combined), "COURIERTLS": "/usr/bin/couriertls", "TLS_VERIFYPEER": "NONE",
+                                          "TCPLOCALIP": "127.0.0.1", "TCPREMOTEIP": "127.0.0.1",
+                                          "TCPLOCALPORT": "110", "TCPREMOTEPORT": "40000"}, self.log)
+        self.port = self.inetd.port
+        try:
+            await_sign((daemon_folder / "socket").exists, self.daemon, self.log)
+        except AssertionError:
+            self.close()
+            raise
+
+    @staticmethod
+    def as_kept(message):
+        """It sends CR LF for each LF, also for one that has its CR."""
+        return message.replace(b"\r\n", b"\n")
+
+    def put(self, user, messages):
+        assert user == "alice"
+        fill_maildir(self.maildir, map(self.as_kept, messages), restante.PLAIN_UID)
+        os.chown(self.folder / "home", restante.PLAIN_UID, OWNER.pw_gid)
+
+    def holds(self, user):
+        self.inetd.settle()
+        return maildir_holds(self.maildir)
+
+    def close(self):
+        end(self.daemon)
+        super().close()
