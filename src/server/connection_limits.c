@@ -396,7 +396,10 @@ uint64_t limits_throttle_ms(uint32_t failures_of_address, uint32_t failures_of_u
     uint32_t failures =
         failures_of_address > failures_of_user ? failures_of_address : failures_of_user;
     uint64_t delay = first_ms;
-    for (uint32_t i = 1; i < failures && delay < most_ms && delay > 0; i++) {
+    if (failures <= LIMITS_FAILURES_FREE) {
+        return 0;
+    }
+    for (uint32_t i = LIMITS_FAILURES_FREE + 1; i < failures && delay < most_ms && delay > 0; i++) {
         delay *= 2;
     }
     return delay < most_ms ? delay : most_ms;

@@ -50,9 +50,11 @@ void limits_fail(struct limits *limits, enum limit_kind kind, const uint8_t key[
 uint32_t limits_failures(struct limits *limits, enum limit_kind kind,
                          const uint8_t key[LIMITS_KEY_SIZE], uint64_t now_ms);
 
+enum { LIMITS_FAILURES_FREE = 3 }; /* people mistype */
+
 /* How long the next try has to wait before it is looked at: nothing for an address that has not failed
- * itself, so that nobody can lock a person out; else `first_ms`, doubled with each further failure of the
- * address or on the user, whichever are more, up to `most_ms`. */
+ * itself, so that nobody can lock a person out; else, after LIMITS_FAILURES_FREE failures of the address or on
+ * the user, whichever are more, `first_ms`, doubled with each further one, up to `most_ms`. */
 uint64_t limits_throttle_ms(uint32_t failures_of_address, uint32_t failures_of_user,
                             uint64_t first_ms, uint64_t most_ms);
 

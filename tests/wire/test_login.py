@@ -101,7 +101,7 @@ def test_failure_delay(world, user, password):
 
 
 def test_failures_side_by_side_do_not_add_up(world):
-    world.configure(limits={"failure-delay": "1s"})
+    world.configure(limits={"failure-delay": "1s", "failure-delay-max": "1s"})
     server = world.start()
     clients = [server.client() for _ in range(20)]
     start = time.monotonic()
