@@ -326,9 +326,10 @@ class Courier(SystemAccounts):
                             "/usr/lib/courier/courier/courierpop3d", "Maildir"],
                            environment | {"POP3AUTH": "PLAIN LOGIN", "POP3AUTH_TLS": "PLAIN LOGIN", "POP3_PROXY": "0",
                                           "POP3_STARTTLS": "YES", "POP3_TLS_REQUIRED": "0",
-                                          "TLS_CERTFILE": str(combined), "COURIERTLS": "/usr/bin/couriertls", "TLS_VERIFYPEER": "NONE",
-                                          "TCPLOCALIP": "127.0.0.1", "TCPREMOTEIP": "127.0.0.1",
-                                          "TCPLOCALPORT": "110", "TCPREMOTEPORT": "40000"}, self.log)
+                                          "TLS_CERTFILE": str(combined), "COURIERTLS": "/usr/bin/couriertls",
+                                          "TLS_VERIFYPEER": "NONE", "TCPLOCALIP": "127.0.0.1",
+                                          "TCPREMOTEIP": "127.0.0.1", "TCPLOCALPORT": "110",
+                                          "TCPREMOTEPORT": "40000"}, self.log)
         self.port = self.inetd.port
         try:
             await_sign((daemon_folder / "socket").exists, self.daemon, self.log)
