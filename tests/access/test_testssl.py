@@ -21,7 +21,8 @@ EXCUSED = {"engine_problem": "says what Debian's openssl(1), the client here, ha
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("security", [TLS, STLS])
+# It takes long, and the other door has the same TLS behind it.
+@pytest.mark.parametrize("security", [TLS, pytest.param(STLS, marks=pytest.mark.long)])
 def test_no_finding_above_low(world, security):
     ours = authority.Authority(world.folder)
     certificate, key = ours.issue("localhost")
