@@ -4,15 +4,17 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "base/container_of.h"
+#include "base/file.h"
 #include "base/ini_lines.h"
+
+enum { OCTETS_MOST = 1 << 20 };
 
 struct parser {
     struct ini_lines lines;
@@ -200,27 +202,22 @@ int fetch_configuration_complete(struct fetch_configuration *configuration,
 /* 1: it was read; 0: it does not exist; -1: noted. */
 static int read_file(struct fetch_configuration *out, const char *path)
 {
-    enum { MOST = 1 << 20 };
-    AUTO_CLOSE int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    AUTO_FREE uint8_t *data = malloc(MOST);
-    if (file < 0 && errno == ENOENT) {
+    struct bytes text;
+    int result = file_read(path, OCTETS_MOST, &text);
+    if (result == -ENOENT) {
         return 0;
     }
-    size_t size = 0;
-    ssize_t got = file < 0 || data == NULL ? -1 : 1;
-    while (got > 0 && size < MOST) {
-        got = read(file, data + size, MOST - size);
-        size += got > 0 ? (size_t)got : 0;
-    }
-    if (got < 0) {
-        note(out, path, 0, "it cannot be read: %s", strerror(errno));
-        return -1;
-    }
-    if (size == MOST) {
+    if (result == -EFBIG) {
         note(out, path, 0, "over 1 MiB is no configuration");
         return -1;
     }
-    return fetch_configuration_parse(out, path, (struct bytes){data, size}) < 0 ? -1 : 1;
+    if (result < 0) {
+        note(out, path, 0, "it cannot be read: %s", strerror(-result));
+        return -1;
+    }
+    result = fetch_configuration_parse(out, path, text);
+    free((void *)(uintptr_t)text.data);
+    return result < 0 ? -1 : 1;
 }
 
 static int is_configuration(const struct dirent *entry)

@@ -3,15 +3,15 @@
 #include "reader/places.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <ini.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/fs.h"
+#include "base/file.h"
 #include "base/ini_lines.h"
 #include "base/user_name.h"
 
-enum { CONFIGURATION_OCTETS = 1024 * 1024 };
+enum { CONFIGURATION_OCTETS_MOST = 1024 * 1024 };
 
 static void finish(gpointer place)
 {
@@ -77,18 +77,11 @@ static void ignore_mistake(struct ini_lines *lines, const char *text)
 
 static void read_file(GArray *places, const char *path)
 {
-    g_autofree uint8_t *data = g_malloc(CONFIGURATION_OCTETS);
-    int descriptor =
-        fs_real.operations->open(&fs_real, (struct fs_name){AT_FDCWD, path}, O_RDONLY, 0);
-    if (descriptor < 0) {
-        return;
-    }
-    ssize_t size = fs_read_full(&fs_real, descriptor, data, CONFIGURATION_OCTETS, 0);
-    fs_close(&fs_real, &descriptor);
-    if (size > 0) {
-        struct ini_lines lines = {.rest = {.data = data, .size = (size_t)size},
-                                  .mistake = ignore_mistake};
+    struct bytes text;
+    if (file_read(path, CONFIGURATION_OCTETS_MOST, &text) == 0) {
+        struct ini_lines lines = {.rest = text, .mistake = ignore_mistake};
         (void)ini_parse_stream(ini_lines_read, &lines, take_option, places);
+        free((void *)(uintptr_t)text.data);
     }
 }
 

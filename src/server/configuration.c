@@ -4,17 +4,18 @@
 #include "server/configuration.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/container_of.h"
+#include "base/file.h"
 #include "base/ini_lines.h"
 #include "server/setting_kinds.h"
+
+enum { CONFIGURATION_OCTETS_MOST = 1 << 20 };
 
 struct setting {
     const char *section;
@@ -220,32 +221,13 @@ int configuration_parse(const char *name, struct bytes text, struct configuratio
 
 int configuration_read(const char *path, struct bytes *text_out, struct error *error)
 {
-    enum { MOST = 1 << 20 };
-    AUTO_CLOSE int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (file < 0) {
-        return error_set(error, ERROR_CONFIGURATION, errno, "the configuration cannot be opened");
+    int result = file_read(path, CONFIGURATION_OCTETS_MOST, text_out);
+    if (result == -EFBIG) {
+        return error_set(error, ERROR_CONFIGURATION, 0, "over 1 MiB is no configuration");
     }
-    uint8_t *data = malloc(MOST);
-    if (data == NULL) {
-        return error_set(error, ERROR_TEMPORARY, ENOMEM, "%s", path);
-    }
-    size_t size = 0;
-    while (size < MOST) {
-        ssize_t got = read(file, data + size, MOST - size);
-        if (got < 0) {
-            int number = errno;
-            free(data);
-            return error_set(error, ERROR_CONFIGURATION, number,
-                             "the configuration cannot be read");
-        }
-        if (got == 0) {
-            *text_out = (struct bytes){.data = data, .size = size};
-            return 0;
-        }
-        size += (size_t)got;
-    }
-    free(data);
-    return error_set(error, ERROR_CONFIGURATION, 0, "over 1 MiB is no configuration");
+    return result < 0
+               ? error_set(error, ERROR_CONFIGURATION, -result, "the configuration cannot be read")
+               : 0;
 }
 
 int configuration_load(const char *path, struct configuration *out, struct error *error)
