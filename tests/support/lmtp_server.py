@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: MIT
 """An LMTP server that says what it is told to."""
 
-import contextlib
-import socket
-import threading
+from listening import Listening
 
 
-class LmtpServer:
+class LmtpServer(Listening):
     """`answers`: what to say instead, by verb, or by "data" for the reply to a message; bytes, or None to close.
     What it accepted stands in `mail`, as it came, with its dots."""
 
@@ -14,34 +12,11 @@ class LmtpServer:
         self.answers = {key.upper().encode(): value for key, value in answers.items()}
         self.mail = []
         self.commands = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.place = f"127.0.0.1:{self.listener.getsockname()[1]}"
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
+        super().__init__()
+        self.place = f"127.0.0.1:{self.port}"
 
-    def close(self):
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)  # close alone does not wake accept
-        self.listener.close()
-        self.thread.join(10)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def _serve(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            with connection, contextlib.suppress(OSError):
-                connection.settimeout(30)
-                self._session(connection, connection.makefile("rb"))
-
-    def _session(self, connection, lines):
+    def _session(self, connection):
+        lines = connection.makefile("rb")
         connection.sendall(b"220 hello\r\n")
         for line in lines:
             self.commands.append(line)

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A POP3 server that is told what to do wrong, for what no real one does."""
 
-import contextlib
-import socket
-import threading
+from listening import Listening
 
 
-class Scripted:
+class Scripted(Listening):
     """Serves `messages` (octets on the wire, each with its unique id). `answers`: what to say instead, by
     command line or by keyword; bytes, or a function of (server, argument) that gives them, or None to close."""
 
@@ -15,35 +13,7 @@ class Scripted:
         self.answers = dict(answers or {})
         self.capabilities = capabilities
         self.commands = []
-        self.sessions = 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
-
-    def close(self):
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.thread.join(10)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def _serve(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.sessions += 1
-            self.connection = connection
-            with connection, contextlib.suppress(OSError):
-                connection.settimeout(30)
-                self._session(connection)
+        super().__init__()
 
     def _session(self, connection):
         self.deleted = set()
