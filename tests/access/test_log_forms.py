@@ -101,6 +101,14 @@ def bound(source, target):
 needs_root = pytest.mark.skipif(not restante.IS_ROOT, reason="mounts")
 
 
+def journal_of(world):
+    """A folder to lie over the journal's, and who listens there."""
+    journal = world.folder / "journal"
+    journal.mkdir()
+    pathlib.Path("/run/systemd/journal").mkdir(parents=True, exist_ok=True)
+    return journal, Receiver(journal / "socket")
+
+
 @needs_root
 @pytest.mark.sanitized
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -137,10 +145,7 @@ def test_syslog(make_world, form):
 @needs_root
 def test_the_log_daemon_is_found_again_without_a_reload(make_world):
     world = make_world(privileged=True)
-    journal = world.folder / "journal"
-    journal.mkdir()
-    pathlib.Path("/run/systemd/journal").mkdir(parents=True, exist_ok=True)
-    receiver = Receiver(journal / "socket")
+    journal, receiver = journal_of(world)
     world.configure(log={"target": "journal"})
     server = world.start(prefix=bound(journal, "/run/systemd/journal"))
     receiver.open()
@@ -160,10 +165,7 @@ def test_the_log_daemon_is_found_again_without_a_reload(make_world):
 @pytest.mark.sanitized
 def test_journal(make_world):
     world = make_world(privileged=True)
-    journal = world.folder / "journal"
-    journal.mkdir()
-    pathlib.Path("/run/systemd/journal").mkdir(parents=True, exist_ok=True)
-    receiver = Receiver(journal / "socket")
+    journal, receiver = journal_of(world)
     world.configure(log={"target": "journal"})
     world.put(maildir.of_size(400))
     server = world.start(prefix=bound(journal, "/run/systemd/journal"))
@@ -190,10 +192,7 @@ def test_journal(make_world):
 @needs_root
 def test_a_log_daemon_that_does_not_read_stops_nothing(make_world):
     world = make_world(privileged=True)
-    journal = world.folder / "journal"
-    journal.mkdir()
-    pathlib.Path("/run/systemd/journal").mkdir(parents=True, exist_ok=True)
-    receiver = Receiver(journal / "socket")
+    journal, receiver = journal_of(world)
     world.configure(server={"workers": "1"}, log={"target": "journal"})
     server = world.start(prefix=bound(journal, "/run/systemd/journal"))
     for _ in range(700):  # more than a socket holds (net.unix.max_dgram_qlen)
