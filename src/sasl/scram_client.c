@@ -8,8 +8,6 @@
 #include "sasl/client_exchange.h"
 #include "sasl/scram_text.h"
 
-enum { NONCE_OCTETS = 18 };
-
 /* In names, comma and equals sign are written "=2C" and "=3D". */
 static void append_escaped(struct buffer *out, struct bytes name)
 {
@@ -22,15 +20,6 @@ static void append_escaped(struct buffer *out, struct bytes name)
             buffer_append_octet(out, name.data[i]);
         }
     }
-}
-
-static void append_base64(struct buffer *out, struct bytes octets)
-{
-    char text[sodium_base64_ENCODED_LEN(sizeof(((struct sasl_client *)0)->header_memory),
-                                        sodium_base64_VARIANT_ORIGINAL)];
-    (void)sodium_bin2base64(text, sizeof text, octets.data, octets.size,
-                            sodium_base64_VARIANT_ORIGINAL);
-    buffer_append_text(out, text);
 }
 
 /* gs2-cbind-flag "," [ "a=" authzid ] ",". "y" says that we could bind and that the server does not offer it:
@@ -54,7 +43,7 @@ static void make_header(struct sasl_client *client)
 
 static void make_nonce(struct sasl_client *client)
 {
-    uint8_t random[NONCE_OCTETS];
+    uint8_t random[SCRAM_NONCE_OCTETS];
     if (client->own_nonce[0] == '\0') {
         randombytes_buf(random, sizeof random);
         (void)sodium_bin2base64(client->own_nonce, sizeof client->own_nonce, random, sizeof random,
@@ -181,7 +170,7 @@ void scram_client_derive(struct sasl_client *client, struct sasl_client_event *e
     size_t start = text->written;
     buffer_append(&client->header, (struct bytes){client->binding, client->binding_size});
     buffer_append_text(text, "c=");
-    append_base64(text, buffer_pending(&client->header));
+    scram_append_base64(text, buffer_pending(&client->header));
     buffer_append_text(text, ",r=");
     buffer_append(text, nonce);
     if (text->overflow || client->header.overflow || compute(client, proof) < 0) {
@@ -190,8 +179,9 @@ void scram_client_derive(struct sasl_client *client, struct sasl_client_event *e
     }
     buffer_append(&client->output, bytes_from(buffer_pending(text), start));
     buffer_append_text(&client->output, ",p=");
-    append_base64(&client->output,
-                  (struct bytes){proof, scram_key_size(sasl_mechanism_hash(client->mechanism))});
+    scram_append_base64(
+        &client->output,
+        (struct bytes){proof, scram_key_size(sasl_mechanism_hash(client->mechanism))});
     sasl_client_send(client, SASL_CLIENT_AWAITS_SIGNATURE, event);
 }
 

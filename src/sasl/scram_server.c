@@ -8,8 +8,6 @@
 #include "sasl/exchange.h"
 #include "sasl/scram_text.h"
 
-enum { NONCE_OCTETS = 18 };
-
 /* "=2C" and "=3D" stand for comma and equals sign; any other "=" is an error. */
 static bool unescape(struct bytes value, uint8_t out[USER_NAME_OCTETS_MAX], struct bytes *name_out)
 {
@@ -85,17 +83,10 @@ static bool parse_first(struct sasl_server *server, struct bytes message, struct
     return true;
 }
 
-static void append_base64(struct buffer *out, const uint8_t *octets, size_t size)
-{
-    char text[sodium_base64_ENCODED_LEN(SCRAM_SALT_OCTETS_MAX, sodium_base64_VARIANT_ORIGINAL)];
-    (void)sodium_bin2base64(text, sizeof text, octets, size, sodium_base64_VARIANT_ORIGINAL);
-    buffer_append_text(out, text);
-}
-
 void scram_server_first(struct sasl_server *server, struct bytes message, struct sasl_event *event)
 {
     struct bytes nonce;
-    uint8_t ours[NONCE_OCTETS];
+    uint8_t ours[SCRAM_NONCE_OCTETS];
     if (!parse_first(server, message, &nonce)) {
         sasl_fail(server, event);
         return;
@@ -108,7 +99,7 @@ void scram_server_first(struct sasl_server *server, struct bytes message, struct
         buffer_append_text(text, server->chosen);
     } else {
         randombytes_buf(ours, sizeof ours);
-        append_base64(text, ours, sizeof ours);
+        scram_append_base64(text, (struct bytes){ours, sizeof ours});
     }
     server->nonce_size = text->written - server->nonce_offset;
     server->awaited = SASL_AWAITS_KEYS;
@@ -122,7 +113,7 @@ void scram_server_take_keys(struct sasl_server *server, const struct scram_keys 
     size_t start = server->nonce_offset - 2;
     server->keys = *keys;
     buffer_append_text(text, ",s=");
-    append_base64(text, keys->salt, keys->salt_size);
+    scram_append_base64(text, (struct bytes){keys->salt, keys->salt_size});
     buffer_append_text(text, ",i=");
     buffer_append_number(text, keys->iterations);
     struct bytes first = {server->signed_memory + start, text->written - start};
@@ -219,6 +210,6 @@ void scram_server_final(struct sasl_server *server, struct bytes message, struct
     }
     buffer_init(&server->output, server->output_memory, sizeof server->output_memory);
     buffer_append_text(&server->output, "v=");
-    append_base64(&server->output, signature, scram_key_size(hash));
+    scram_append_base64(&server->output, (struct bytes){signature, scram_key_size(hash)});
     sasl_challenge(server, SASL_AWAITS_END, event);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sasl/scram_text.h"
 
+#include <sodium.h>
+
 struct bytes scram_take_field(struct bytes *rest)
 {
     struct bytes field = {rest->data, bytes_find(*rest, ',')};
@@ -25,4 +27,18 @@ bool scram_is_printable(struct bytes text)
         }
     }
     return text.size > 0;
+}
+
+void scram_append_base64(struct buffer *out, struct bytes octets)
+{
+    const int variant = sodium_base64_VARIANT_ORIGINAL;
+    size_t size =
+        sodium_base64_encoded_len(octets.size, variant); /* with a NUL, that is not kept */
+    if (out->overflow || size > buffer_room(out)) {
+        out->overflow = true;
+        return;
+    }
+    (void)sodium_bin2base64((char *)out->data + out->written, size, octets.data, octets.size,
+                            variant);
+    out->written += size - 1;
 }
