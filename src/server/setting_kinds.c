@@ -189,75 +189,75 @@ static int parse_client_name(const char *value, void *field)
     return parse_choice(value, choices, field);
 }
 
+/* Each part of a list; "none" has no parts. */
+static int parse_list(const char *value, int (*take)(const char *part, void *field), void *field)
+{
+    char copy[CONFIGURATION_VALUE_SIZE];
+    if (strcmp(value, "none") == 0) {
+        return 0;
+    }
+    if (parse_text(value, copy) < 0) {
+        return -1;
+    }
+    char *rest = copy;
+    for (char *part = next_part(&rest); part != NULL; part = next_part(&rest)) {
+        if (take(part, field) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int take_mechanism(const char *part, void *field)
+{
+    enum sasl_mechanism mechanism = sasl_mechanism_find(bytes_of(part));
+    if (mechanism == SASL_MECHANISM_COUNT) {
+        return -1;
+    }
+    *(uint32_t *)field |= 1U << mechanism;
+    return 0;
+}
+
 static int parse_mechanisms(const char *value, void *field)
 {
     uint32_t *mechanisms = field;
-    char copy[CONFIGURATION_VALUE_SIZE];
     *mechanisms = 0;
     if (strcmp(value, "auto") == 0) {
         return 0;
     }
     if (strcmp(value, "none") == 0) {
         *mechanisms = 1U << SASL_MECHANISM_COUNT; /* a choice, and of nothing that there is */
-        return 0;
     }
-    if (parse_text(value, copy) < 0) {
-        return -1;
-    }
-    char *rest = copy;
-    for (char *part = next_part(&rest); part != NULL; part = next_part(&rest)) {
-        enum sasl_mechanism mechanism = sasl_mechanism_find(bytes_of(part));
-        if (mechanism == SASL_MECHANISM_COUNT) {
-            return -1;
-        }
-        *mechanisms |= 1U << mechanism;
-    }
-    return 0;
+    return parse_list(value, take_mechanism, mechanisms);
+}
+
+static int take_file(const char *part, void *field)
+{
+    struct configuration_files *files = field;
+    return files->count == CONFIGURATION_MOST_FILES ? -1
+                                                    : parse_path(part, files->list[files->count++]);
 }
 
 static int parse_files(const char *value, void *field)
 {
-    struct configuration_files *files = field;
-    char copy[CONFIGURATION_VALUE_SIZE];
-    files->count = 0;
-    if (strcmp(value, "none") == 0) {
-        return 0;
-    }
-    if (parse_text(value, copy) < 0) {
+    ((struct configuration_files *)field)->count = 0;
+    return parse_list(value, take_file, field);
+}
+
+static int take_address(const char *part, void *field)
+{
+    struct configuration_addresses *addresses = field;
+    if (addresses->count == CONFIGURATION_MOST_LISTEN) {
         return -1;
     }
-    char *rest = copy;
-    for (char *part = next_part(&rest); part != NULL; part = next_part(&rest)) {
-        if (files->count == CONFIGURATION_MOST_FILES ||
-            parse_path(part, files->list[files->count++]) < 0) {
-            return -1;
-        }
-    }
-    return 0;
+    struct configuration_address *address = &addresses->list[addresses->count++];
+    return address_parse(part, &address->address, &address->size);
 }
 
 static int parse_addresses(const char *value, void *field)
 {
-    struct configuration_addresses *addresses = field;
-    char copy[CONFIGURATION_VALUE_SIZE];
-    if (parse_text(value, copy) < 0) {
-        return -1;
-    }
-    addresses->count = 0;
-    if (strcmp(value, "none") == 0) {
-        return 0;
-    }
-    char *rest = copy;
-    for (char *part = next_part(&rest); part != NULL; part = next_part(&rest)) {
-        if (addresses->count == CONFIGURATION_MOST_LISTEN) {
-            return -1;
-        }
-        struct configuration_address *address = &addresses->list[addresses->count++];
-        if (address_parse(part, &address->address, &address->size) < 0) {
-            return -1;
-        }
-    }
-    return 0;
+    ((struct configuration_addresses *)field)->count = 0;
+    return parse_list(value, take_address, field);
 }
 
 const struct kind kind_path = {parse_path, "an absolute path, like /var/lib/restante"};
