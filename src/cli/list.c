@@ -238,9 +238,7 @@ int cli_list(int argc, char **argv)
             return cli_usage("list", "--newest wants a number, like 20");
         }
     }
-    list.reading.account = argv[optind];
-    int said = (list.reading.maildir != NULL) + (list.reading.mbox != NULL) + (argc - optind);
-    if (said > 1) {
+    if (!reading_take_account(&list.reading, argc - optind, argv + optind)) {
         return cli_usage("list", "one account, --maildir or --mbox at most may be given");
     }
     reading_begin();

@@ -15,6 +15,12 @@
 
 enum { COLUMNS_DEFAULT = 80, COLUMNS_MOST = 10000 };
 
+bool reading_take_account(struct reading *reading, int count, char **arguments)
+{
+    reading->account = arguments[0];
+    return (reading->maildir != NULL) + (reading->mbox != NULL) + count <= 1;
+}
+
 void reading_begin(void)
 {
     (void)setlocale(LC_ALL, ""); /* where that locale is not there, it stays "C": ASCII */

@@ -17,6 +17,9 @@ struct reading {
 int reading_places(const struct reading *reading, bool only_one, GArray **places_out,
                    struct error *error) MUST_CHECK;
 
+/* The rest of the command line, after the options: an account, if that, --maildir and --mbox are one at most. */
+bool reading_take_account(struct reading *reading, int count, char **arguments);
+
 /* Takes the locale of the person, and leaves numbers as they are. */
 void reading_begin(void);
 

@@ -233,8 +233,7 @@ int cli_show(int argc, char **argv)
         return cli_usage("show",
                          "the number of a message must be given, as `restante list' has it");
     }
-    show.reading.account = argv[optind + 1];
-    if ((show.reading.maildir != NULL) + (show.reading.mbox != NULL) + (argc - optind - 1) > 1) {
+    if (!reading_take_account(&show.reading, argc - optind - 1, argv + optind + 1)) {
         return cli_usage("show", "one account, --maildir or --mbox at most may be given");
     }
     if (show.is_raw + (show.part != 0) + (show.folder != NULL) > 1) {
