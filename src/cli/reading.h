@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-#include "reader/places.h"
+#include "cli/places.h"
 
 /* What list and show share: whose mail, and how to print. */
 

@@ -170,26 +170,32 @@ static struct complaint find_contradiction(const struct fetch_account *account)
     return (struct complaint){0};
 }
 
-static char *default_maildir(const struct fetch_account *account)
+static int set_usual_maildir(struct fetch_account *account)
 {
     static const char folder[] = "~/Mail/";
     char *name = state_name_of(account->name);
     char *path = name == NULL ? NULL : malloc(sizeof folder + strlen(name));
+    int result = -1;
     if (path != NULL) {
         memcpy(path, folder, sizeof folder - 1);
         memcpy(path + sizeof folder - 1, name, strlen(name) + 1);
+        result = fetch_option_set(account, fetch_option_find("maildir"), path, 0);
     }
+    free(path);
     free(name);
-    return path;
+    return result;
 }
 
-static int set_default_maildir(struct fetch_account *account)
+char *fetch_account_usual_maildir(const char *name)
 {
-    size_t index = fetch_option_find("maildir");
-    char *path = default_maildir(account);
-    int result = path == NULL ? -1 : fetch_option_set(account, index, path, 0);
-    free(path);
-    return result;
+    struct fetch_account *account = fetch_account_create(name);
+    char *path = NULL;
+    if (account != NULL && set_usual_maildir(account) == 0) {
+        path = account->maildir;
+        account->maildir = NULL;
+    }
+    (void)fetch_account_free(account);
+    return path;
 }
 
 const char *fetch_account_complete(struct fetch_account *account, size_t *index_out)
@@ -203,7 +209,7 @@ const char *fetch_account_complete(struct fetch_account *account, size_t *index_
     }
     struct complaint complaint = find_contradiction(account);
     bool has_target = account->maildir || account->mbox || account->pipe || account->lmtp;
-    if (complaint.text == NULL && !has_target && set_default_maildir(account) < 0) {
+    if (complaint.text == NULL && !has_target && set_usual_maildir(account) < 0) {
         complaint = (struct complaint){"maildir",
                                        "there is no home folder for ~/Mail; write maildir = DIR"};
     }

@@ -75,6 +75,9 @@ int fetch_option_set(struct fetch_account *account, size_t index, const char *va
 /* Forgets what contradicts that option: another target, another source of the password, keep or delete. */
 void fetch_option_clear_rivals(struct fetch_account *account, size_t index);
 
+/* ~/Mail/NAME, where the mail of an account goes that does not say; malloc'ed. NULL: no memory, no home. */
+char *fetch_account_usual_maildir(const char *name);
+
 /* Gives defaults to what was not given. A text that names the option that is missing or contradicts another,
  * and what to write; NULL: the account is complete. `index_out` is that option's row. */
 const char *fetch_account_complete(struct fetch_account *account, size_t *index_out);

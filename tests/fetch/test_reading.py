@@ -175,6 +175,19 @@ def test_list_with_a_terminal_of_one_column(desk):
     assert desk.on_a_terminal("list", columns=1)
 
 
+def test_an_account_is_where_the_retriever_puts_it(desk):
+    """Whatever its name is: an odd one is escaped in the folder's."""
+    desk.put(letter(b"x", b"Subject: odd"), folder="Mail/my%20mail")
+    folder = desk.home / ".config/restante"
+    folder.mkdir(parents=True)
+    (folder / "fetch.conf").write_text("[my mail]\nhost = x\nuser = y\n")
+    rows = [json.loads(line) for line in desk.text("list", "--json").splitlines()]
+    assert [(row["account"], row["subject"]) for row in rows] == [("my mail", "odd")]
+    assert "odd" in desk.text("show", "--peek", 1, "my mail")
+    (folder / "fetch.conf").unlink()
+    assert "odd" in desk.text("show", "--peek", 1, "my mail")
+
+
 def test_accounts(desk):
     """Those of fetch.conf first, then what lies in ~/Mail."""
     desk.put(letter(b"x", b"Subject: one"))

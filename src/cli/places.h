@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef RESTANTE_READER_PLACES_H
-#define RESTANTE_READER_PLACES_H
+#ifndef RESTANTE_CLI_PLACES_H
+#define RESTANTE_CLI_PLACES_H
 
 #include <glib.h>
 
