@@ -73,6 +73,8 @@ static void ask_to_log_in(struct fuzz *fuzz)
         refusal = pop3_client_auth(client, &auth);
     } else if (choice == 3) {
         refusal = pop3_client_apop(client, "alice", 5, "c4c9334bac560ecc979e58001b3e22fb");
+    } else if (choice == 4 && pop3_client_utf8(client) == POP3_CLIENT_TAKEN) {
+        refusal = POP3_CLIENT_TAKEN;
     } else if (pop3_client_pass(client, "secret", 6) == POP3_CLIENT_TAKEN) {
         refusal = POP3_CLIENT_TAKEN;
     } else {

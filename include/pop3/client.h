@@ -2,7 +2,7 @@
 #ifndef POP3_CLIENT_H
 #define POP3_CLIENT_H
 
-/* The client end of a POP3 session (RFC 1939, 2449, 2595, 3206, 5034) without input or output.
+/* The client end of a POP3 session (RFC 1939, 2449, 2595, 3206, 5034, 6856) without input or output.
  *
  * The host drives it. It asks for commands (pop3_client_retr and its like), gives the octets that came from
  * the server to pop3_client_feed, and does what pop3_client_next says:
@@ -74,6 +74,7 @@ enum pop3_client_command {
     POP3_CLIENT_CONNECT, /* no command: what the greeting replies to */
     POP3_CLIENT_CAPA,
     POP3_CLIENT_STLS,
+    POP3_CLIENT_UTF8,
     POP3_CLIENT_AUTH,
     POP3_CLIENT_USER,
     POP3_CLIENT_PASS,
@@ -139,7 +140,8 @@ enum {
     POP3_CAPABILITY_STLS = 1 << 9,
     POP3_CAPABILITY_AUTH_RESP_CODE = 1 << 10,
     POP3_CAPABILITY_UTF8 = 1 << 11,
-    POP3_CAPABILITY_LANG = 1 << 12
+    POP3_CAPABILITY_LANG = 1 << 12,
+    POP3_CAPABILITY_UTF8_USER = 1 << 13 /* UTF8 with the argument USER */
 };
 
 struct pop3_client_capabilities {
@@ -260,10 +262,16 @@ POP3_EXPORT void pop3_client_written(struct pop3_client *client, size_t count);
  * answered. Also for a host that gives up. Call it after all that came was fed. */
 POP3_EXPORT void pop3_client_end(struct pop3_client *client);
 
-/* Commands. Each is taken, or refused and then nothing has changed. STLS, AUTH, USER, PASS and APOP must be
- * the only one under way. Arguments are copied, except the responses of AUTH. */
+/* Commands. Each is taken, or refused and then nothing has changed. STLS, UTF8, AUTH, USER, PASS and APOP
+ * must be the only one under way. Arguments are copied, except the responses of AUTH. */
 POP3_EXPORT enum pop3_client_refusal pop3_client_capa(struct pop3_client *client);
+/* Not after UTF8 has succeeded: RFC 6856 section 2.1. */
 POP3_EXPORT enum pop3_client_refusal pop3_client_stls(struct pop3_client *client);
+/* From its +OK on the server sends messages as they are, UTF-8 in their headers included. Only where CAPA has
+ * POP3_CAPABILITY_UTF8, and once. */
+POP3_EXPORT enum pop3_client_refusal pop3_client_utf8(struct pop3_client *client);
+/* USER, PASS and APOP take any octets of a name or password but CR, LF and NUL: RFC 6856 section 2.2 allows
+ * those beyond ASCII only where the server has POP3_CAPABILITY_UTF8_USER, and prepared by SASLprep. */
 POP3_EXPORT enum pop3_client_refusal pop3_client_user(struct pop3_client *client, const void *name,
                                                       size_t size);
 /* Only after USER was answered with +OK. */

@@ -141,6 +141,7 @@ static void on_reply(struct task *task, const struct pop3_client_event *event)
     show_reply(task, event);
     switch (command) {
     case POP3_CLIENT_STLS:
+    case POP3_CLIENT_UTF8:
     case POP3_CLIENT_AUTH:
     case POP3_CLIENT_USER:
     case POP3_CLIENT_PASS:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From the greeting to TRANSACTION: STLS if the person wants it, whatever the server says, then the best way to
- * log in that both have. */
+/* From the greeting to TRANSACTION: STLS if the person wants it, whatever the server says, UTF8 where the server
+ * has it, then the best way to log in that both have. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,6 +32,14 @@ static bool begin_stls(struct task *task)
     }
     task->login.stls_asked = true;
     return true;
+}
+
+/* RFC 6856 section 2.1: mail with UTF-8 in its header comes as it is, neither refused nor as a surrogate. A
+ * server that refuses UTF8 after all is used without it. */
+static bool begin_utf8(struct task *task)
+{
+    task->login.utf8_asked = true;
+    return pop3_client_utf8(task->client) == POP3_CLIENT_TAKEN;
 }
 
 static bool begin_user(struct task *task)
@@ -148,6 +156,9 @@ bool login_step(struct task *task)
     if (task->login.name != NULL) {
         return false;
     }
+    if (!task->login.utf8_asked && begin_utf8(task)) {
+        return true;
+    }
     if (strcmp(auth, "APOP") == 0) {
         return begin_apop(task);
     }
@@ -262,6 +273,12 @@ void login_reply(struct task *task, const struct pop3_client_event *event)
         if (!event->u.reply.ok) {
             task_fail(task, ERROR_PERMANENT,
                       "the server does not start TLS, so the password is not sent: %s",
+                      task_escape(reply, text, sizeof text));
+        }
+        return;
+    case POP3_CLIENT_UTF8:
+        if (!event->u.reply.ok) {
+            task_note(task, "the server announces UTF8 and refuses it: %s",
                       task_escape(reply, text, sizeof text));
         }
         return;

@@ -54,6 +54,7 @@ struct task_login {
     bool encrypted;
     bool accepted;
     bool stls_asked;
+    bool utf8_asked;
     bool securing;             /* the handshake after STLS has begun */
     bool fallback;             /* SCRAM was refused without a word that the password is wrong */
     struct exchange *exchange; /* of SASL, under way */

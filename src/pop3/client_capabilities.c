@@ -73,6 +73,15 @@ static void set_mechanisms(struct pop3_client_capabilities *capabilities, struct
     out[used] = '\0';
 }
 
+static bool has_word(struct bytes words, const char *wanted)
+{
+    bool found = false;
+    while (words.size != 0 && !found) {
+        found = bytes_equal_ignoring_case(client_take_word(&words), bytes_of(wanted));
+    }
+    return found;
+}
+
 /* A number, or what it is when there is none. */
 static uint32_t number_or(struct bytes text, uint32_t otherwise)
 {
@@ -94,6 +103,8 @@ void client_add_capability(struct pop3_client *client, struct bytes line)
     capabilities->set |= bit;
     if (bit == POP3_CAPABILITY_SASL) {
         set_mechanisms(capabilities, rest);
+    } else if (bit == POP3_CAPABILITY_UTF8) {
+        capabilities->set |= has_word(rest, "USER") ? POP3_CAPABILITY_UTF8_USER : 0;
     } else if (bit == POP3_CAPABILITY_LOGIN_DELAY) {
         capabilities->login_delay_seconds = number_or(client_take_word(&rest), 0);
     } else if (bit == POP3_CAPABILITY_EXPIRE) {

@@ -25,14 +25,23 @@ static const struct {
     const char *keyword;
     unsigned states; /* where it is legal */
 } commands[] = {
-    [POP3_CLIENT_CONNECT] = {"", 0},     [POP3_CLIENT_CAPA] = {"CAPA", AUTH | TRAN},
-    [POP3_CLIENT_STLS] = {"STLS", AUTH}, [POP3_CLIENT_AUTH] = {"AUTH", AUTH},
-    [POP3_CLIENT_USER] = {"USER", AUTH}, [POP3_CLIENT_PASS] = {"PASS", AUTH},
-    [POP3_CLIENT_APOP] = {"APOP", AUTH}, [POP3_CLIENT_STAT] = {"STAT", TRAN},
-    [POP3_CLIENT_LIST] = {"LIST", TRAN}, [POP3_CLIENT_UIDL] = {"UIDL", TRAN},
-    [POP3_CLIENT_TOP] = {"TOP", TRAN},   [POP3_CLIENT_RETR] = {"RETR", TRAN},
-    [POP3_CLIENT_DELE] = {"DELE", TRAN}, [POP3_CLIENT_RSET] = {"RSET", TRAN},
-    [POP3_CLIENT_NOOP] = {"NOOP", TRAN}, [POP3_CLIENT_QUIT] = {"QUIT", AUTH | TRAN},
+    [POP3_CLIENT_CONNECT] = {"", 0},
+    [POP3_CLIENT_CAPA] = {"CAPA", AUTH | TRAN},
+    [POP3_CLIENT_STLS] = {"STLS", AUTH},
+    [POP3_CLIENT_UTF8] = {"UTF8", AUTH},
+    [POP3_CLIENT_AUTH] = {"AUTH", AUTH},
+    [POP3_CLIENT_USER] = {"USER", AUTH},
+    [POP3_CLIENT_PASS] = {"PASS", AUTH},
+    [POP3_CLIENT_APOP] = {"APOP", AUTH},
+    [POP3_CLIENT_STAT] = {"STAT", TRAN},
+    [POP3_CLIENT_LIST] = {"LIST", TRAN},
+    [POP3_CLIENT_UIDL] = {"UIDL", TRAN},
+    [POP3_CLIENT_TOP] = {"TOP", TRAN},
+    [POP3_CLIENT_RETR] = {"RETR", TRAN},
+    [POP3_CLIENT_DELE] = {"DELE", TRAN},
+    [POP3_CLIENT_RSET] = {"RSET", TRAN},
+    [POP3_CLIENT_NOOP] = {"NOOP", TRAN},
+    [POP3_CLIENT_QUIT] = {"QUIT", AUTH | TRAN},
 };
 
 static void push(struct pop3_client *client, struct client_command command)
@@ -133,12 +142,24 @@ static bool consists_of(struct bytes text, const char *octets)
 enum pop3_client_refusal pop3_client_stls(struct pop3_client *client)
 {
     enum pop3_client_refusal refusal = check_alone(client, POP3_CLIENT_STLS);
-    if (refusal == POP3_CLIENT_TAKEN && client->encrypted) {
+    if (refusal == POP3_CLIENT_TAKEN && (client->encrypted || client->utf8)) {
         refusal = POP3_CLIENT_WRONG_STATE;
     }
     struct bytes none = {0};
     return refusal != POP3_CLIENT_TAKEN ? refusal
                                         : write_alone(client, POP3_CLIENT_STLS, none, none);
+}
+
+enum pop3_client_refusal pop3_client_utf8(struct pop3_client *client)
+{
+    enum pop3_client_refusal refusal = check_alone(client, POP3_CLIENT_UTF8);
+    bool offered = (client->capabilities.set & POP3_CAPABILITY_UTF8) != 0;
+    if (refusal == POP3_CLIENT_TAKEN && (!offered || client->utf8)) {
+        refusal = POP3_CLIENT_WRONG_STATE;
+    }
+    struct bytes none = {0};
+    return refusal != POP3_CLIENT_TAKEN ? refusal
+                                        : write_alone(client, POP3_CLIENT_UTF8, none, none);
 }
 
 static enum pop3_client_refusal ask_with_text(struct pop3_client *client,

@@ -159,6 +159,9 @@ static void conclude(struct pop3_client *client, const struct client_command *co
     case POP3_CLIENT_STLS:
         client->starttls_due = ok;
         break;
+    case POP3_CLIENT_UTF8:
+        client->utf8 = ok;
+        break;
     case POP3_CLIENT_USER:
         client->user_accepted = ok;
         break;

@@ -35,6 +35,7 @@ struct pop3_client {
     bool closed;
 
     bool encrypted;
+    bool utf8;          /* UTF8 was answered with +OK */
     bool user_accepted; /* PASS may follow */
     bool capa_unknown;  /* CAPA was answered with -ERR: it is not asked for by itself again */
     bool distrusted;    /* -ERR to a command in flight with others: one at a time from now on */

@@ -324,6 +324,23 @@ def test_mail_comes_over_tls(person, authority, certificate, implicit):
         assert person.mail() == stored(1, 2) and not server.messages
 
 
+@pytest.mark.parametrize("answer", [b"+OK\r\n", b"-ERR not today\r\n"], ids=["accepted", "refused"])
+@pytest.mark.parametrize("secured", [True, False], ids=["STLS", "in the clear"])
+def test_utf8_is_said_where_it_is_announced(person, authority, certificate, answer, secured):
+    """RFC 6856 section 2.1: after STLS, before the login, once."""
+    capabilities = (b"STLS", b"USER", b"UIDL", b"UTF8")
+    with Hostile(messages(2), {b"UTF8": answer}, certificate, capabilities=capabilities) as server:
+        trust = ["--ca-file", authority.certificate] if secured else []
+        result = person.take(server, "-v", *trust, tls="stls" if secured else "never")
+        assert result.returncode == 0, result.err
+        assert b"UTF8" not in (server.clear if secured else [])
+        words = [line.split(b" ")[0] for line in server.commands]
+        order = [b"CAPA", b"STLS", b"CAPA"] if secured else [b"CAPA"]
+        assert words[:len(order) + 3] == [*order, b"UTF8", b"USER", b"PASS"]
+        assert server.count(b"UTF8") == server.count(b"PASS") and not server.messages
+        assert (b"refuses it: not today" in result.err) == answer.startswith(b"-")
+
+
 LONG = b"x" * 65536
 FLOODS = {
     "greeting": {"greeting": Flood(b"+OK ", same_again(LONG))},

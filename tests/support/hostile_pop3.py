@@ -96,7 +96,7 @@ class Hostile(Scripted):
             then, self.then = self.then, None
             return then(line)
         keyword = line.partition(b" ")[0]
-        if not keyword.isalpha():
+        if not keyword.isalnum():
             return b"-ERR what?\r\n"
         return self._reply(line, pending)
 

@@ -205,9 +205,9 @@ static enum pop3_client_refusal speak_plain(struct pop3_client *client, struct b
     static const struct {
         const char *line;
         enum pop3_client_refusal (*ask)(struct pop3_client *client);
-    } plain[] = {{"CAPA", pop3_client_capa}, {"STLS", pop3_client_stls},
-                 {"STAT", pop3_client_stat}, {"RSET", pop3_client_rset},
-                 {"NOOP", pop3_client_noop}, {"QUIT", pop3_client_quit}};
+    } plain[] = {{"CAPA", pop3_client_capa}, {"STLS", pop3_client_stls}, {"UTF8", pop3_client_utf8},
+                 {"STAT", pop3_client_stat}, {"RSET", pop3_client_rset}, {"NOOP", pop3_client_noop},
+                 {"QUIT", pop3_client_quit}};
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
         if (bytes_equal(line, bytes_of(plain[i].line))) {
             return plain[i].ask(client);

@@ -446,6 +446,50 @@ static void test_octets_behind_stls(void **state)
     client_host_delete(host);
 }
 
+/* RFC 6856 sections 2, 2.1 and 2.2. */
+static void test_utf8(void **state)
+{
+    static const struct {
+        const char *capability;
+        uint32_t set;
+    } cases[] = {
+        {"UTF8", POP3_CAPABILITY_UTF8},
+        {"utf8 x user", POP3_CAPABILITY_UTF8 | POP3_CAPABILITY_UTF8_USER},
+        {"UTF8 USERS", POP3_CAPABILITY_UTF8},
+        {"USER", POP3_CAPABILITY_USER},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char reply[100];
+        struct client_host *host = client_host_new();
+        (void)snprintf(reply, sizeof reply, "+OK\r\n%s\r\n.\r\n", cases[i].capability);
+        assert_int_equal(pop3_client_utf8(host->client), POP3_CLIENT_WRONG_STATE);
+        TAKEN(pop3_client_capa(host->client));
+        client_host_run(host);
+        client_host_feed_text(host, reply);
+        assert_int_equal(pop3_client_capabilities(host->client)->set, cases[i].set);
+        client_host_forget(host);
+        if ((cases[i].set & POP3_CAPABILITY_UTF8) == 0) {
+            assert_int_equal(pop3_client_utf8(host->client), POP3_CLIENT_WRONG_STATE);
+            client_host_delete(host);
+            continue;
+        }
+        TAKEN(pop3_client_utf8(host->client));
+        assert_int_equal(pop3_client_user(host->client, "a", 1), POP3_CLIENT_BUSY);
+        client_host_run(host);
+        assert_string_equal(client_host_sent(host), "UTF8\r\n");
+        client_host_feed_text(host, i == 0 ? "-ERR not today\r\n" : "+OK\r\n");
+        assert_int_equal(host->last_reply.u.reply.command, POP3_CLIENT_UTF8);
+        assert_int_equal(pop3_client_stls(host->client),
+                         i == 0 ? POP3_CLIENT_TAKEN : POP3_CLIENT_WRONG_STATE);
+        if (i != 0) {
+            assert_int_equal(pop3_client_utf8(host->client), POP3_CLIENT_WRONG_STATE);
+            TAKEN(pop3_client_user(host->client, "a", 1));
+        }
+        client_host_delete(host);
+    }
+}
+
 static void test_arguments_smuggle_nothing(void **state)
 {
     static const char *const texts[] = {"a\rb", "a\nb", "a\0b", "\r\nb", "ab\n", "ab\r"};
@@ -733,6 +777,7 @@ int main(void)
         cmocka_unit_test(test_capabilities_are_absent),
         cmocka_unit_test(test_timestamps),
         cmocka_unit_test(test_octets_behind_stls),
+        cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_arguments_smuggle_nothing),
         cmocka_unit_test(test_secrets_are_wiped),
         cmocka_unit_test(test_initial_response),
