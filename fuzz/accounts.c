@@ -63,6 +63,7 @@ static void look_up_all(const struct accounts *accounts)
         must(accounts_lookup(accounts, bytes_of(account->name), &found, &error) == 0);
         must(strcmp(account->name, found->name) == 0 && account->line == found->line);
         must(account->maildrop == NULL || account->maildrop[0] == '/');
+        must(account->home == NULL || account->home[0] == '/');
         account_free(account);
         account_free(found);
     }

@@ -7,9 +7,12 @@
  * people in than we do (allow_nets) is an error, never overlooked. */
 #include "account/account_line.h"
 
+#include "base/number.h"
 #include "base/user_name.h"
 
 enum {
+    FIELD_UID = 2,
+    FIELD_GID = 3,
     FIELD_HOME = 5,
     FIELD_EXTRA = 7,
     MAILDROP_OCTETS_MAX = 4095,
@@ -58,25 +61,24 @@ static int parse_mail(struct bytes value, struct account_line *account, struct e
             path = option;
         }
     }
-    if (take_key(&path, "~/")) {
-        if (account->home.size == 0 || account->home.data[0] != '/') {
+    account->is_in_home = take_key(&path, "~/");
+    if (account->is_in_home) {
+        if (account->home.size == 0) {
             return error_set(error, ERROR_CONFIGURATION, 0,
                              "userdb_mail begins with ~/ but the home field is no absolute path: "
                              "write userdb_mail=maildir:/path");
         }
-    } else {
-        account->home.size = 0;
-        if (path.size == 0 || path.data[0] != '/') {
-            return error_set(error, ERROR_CONFIGURATION, 0,
-                             "userdb_mail is no Maildir: write userdb_mail=maildir:/path");
-        }
+    } else if (path.size == 0 || path.data[0] != '/') {
+        return error_set(error, ERROR_CONFIGURATION, 0,
+                         "userdb_mail is no Maildir: write userdb_mail=maildir:/path");
     }
-    if (bytes_find(path, '%') < path.size || bytes_find(account->home, '%') < account->home.size) {
+    struct bytes before = account->is_in_home ? account->home : (struct bytes){0};
+    if (bytes_find(path, '%') < path.size || bytes_find(before, '%') < before.size) {
         return error_set(error, ERROR_CONFIGURATION, 0,
                          "userdb_mail has a %% variable: write the path out, or set `path` in "
                          "[maildrop]");
     }
-    if (account->home.size + 1 + path.size > MAILDROP_OCTETS_MAX) {
+    if (before.size + 1 + path.size > MAILDROP_OCTETS_MAX) {
         return error_set(error, ERROR_CONFIGURATION, 0, "the path in userdb_mail is too long");
     }
     account->maildrop = path;
@@ -85,11 +87,9 @@ static int parse_mail(struct bytes value, struct account_line *account, struct e
 
 static int parse_extra(struct bytes extra, struct account_line *account, struct error *error)
 {
-    struct bytes home = account->home;
     while (extra.size > 0) {
         struct bytes field = take(&extra, ' ');
         if (take_key(&field, "userdb_mail=")) {
-            account->home = home;
             if (parse_mail(field, account, error) < 0) {
                 return -1;
             }
@@ -121,10 +121,28 @@ static int parse_password(struct account_line *account, struct error *error)
     return verifier_examine(account->password, &account->cost, error);
 }
 
+/* A name in the place of a number is Dovecot's business, not ours: it counts as none. */
+static uint32_t parse_id(struct bytes value)
+{
+    uint64_t id;
+    return number_parse(value, ACCOUNT_NO_ID - 1, &id) < 0 ? ACCOUNT_NO_ID : (uint32_t)id;
+}
+
+static void take_field(struct account_line *account, int field, struct bytes value)
+{
+    if (field == FIELD_UID) {
+        account->uid = parse_id(value);
+    } else if (field == FIELD_GID) {
+        account->gid = parse_id(value);
+    } else if (field == FIELD_HOME && value.size > 0 && value.data[0] == '/') {
+        account->home = value;
+    }
+}
+
 int account_line_parse(struct bytes line, struct account_line *account_out, struct error *error)
 {
     struct error inner;
-    *account_out = (struct account_line){0};
+    *account_out = (struct account_line){.uid = ACCOUNT_NO_ID, .gid = ACCOUNT_NO_ID};
     if (bytes_find(line, 0) < line.size) {
         return error_set(error, ERROR_CONFIGURATION, 0,
                          "a NUL octet: is this a text file? remove it");
@@ -144,11 +162,8 @@ int account_line_parse(struct bytes line, struct account_line *account_out, stru
     if (parse_password(account_out, error) < 0) {
         return -1;
     }
-    for (int field = 2; field < FIELD_EXTRA; field++) {
-        struct bytes value = take(&rest, ':');
-        if (field == FIELD_HOME) {
-            account_out->home = value;
-        }
+    for (int field = FIELD_UID; field < FIELD_EXTRA; field++) {
+        take_field(account_out, field, take(&rest, ':'));
     }
     return parse_extra(rest, account_out, error);
 }

@@ -4,6 +4,7 @@
 
 /* One line of the accounts file. All is borrowed from the line, which comes without its line end. */
 
+#include "account/accounts.h"
 #include "account/verifier.h"
 #include "base/attributes.h"
 #include "base/bytes.h"
@@ -12,8 +13,10 @@
 struct account_line {
     struct bytes name;
     struct bytes password; /* the second field as it stands */
+    uint32_t uid, gid;     /* ACCOUNT_NO_ID: the field is no number */
+    struct bytes home;     /* empty: the field is no absolute path */
     struct bytes maildrop; /* empty: the configuration says where */
-    struct bytes home; /* what goes before the maildrop, and a '/' between, unless it is empty */
+    bool is_in_home;       /* `maildrop` goes on from `home`, with a '/' between */
     bool is_locked;
     struct verifier_cost cost; /* of a check; only where not locked */
 };

@@ -59,8 +59,9 @@ static char *append(char *at, struct bytes octets)
 static int make_account(const struct account_line *line, struct bytes verifier, uint32_t number,
                         struct account **account_out, struct error *error)
 {
-    size_t path_size = line->maildrop.size > 0 ? line->home.size + 1 + line->maildrop.size : 0;
-    size_t size = line->name.size + 1 + verifier.size + 1 + path_size + 1;
+    struct bytes before = line->is_in_home ? line->home : (struct bytes){0};
+    size_t path_size = line->maildrop.size > 0 ? before.size + 1 + line->maildrop.size : 0;
+    size_t size = line->name.size + 1 + verifier.size + 1 + line->home.size + 1 + path_size + 1;
     struct account_memory *memory = calloc(1, sizeof *memory + size);
     if (memory == NULL) {
         return error_set(error, ERROR_TEMPORARY, ENOMEM, "no memory for an account");
@@ -68,14 +69,20 @@ static int make_account(const struct account_line *line, struct bytes verifier, 
     memory->size = sizeof *memory + size;
     memory->account.line = number;
     memory->account.may_login = !line->is_locked;
+    memory->account.uid = line->uid;
+    memory->account.gid = line->gid;
     char *at = memory->text;
     memory->account.name = at;
     at = append(at, line->name) + 1;
     memory->account.verifier = at;
     at = append(at, verifier) + 1;
+    if (line->home.size > 0) {
+        memory->account.home = at;
+        at = append(at, line->home) + 1;
+    }
     if (path_size > 0) {
         memory->account.maildrop = at;
-        if (line->home.size > 0) {
+        if (line->is_in_home) {
             at = append(append(at, line->home), bytes_of("/"));
         }
         (void)append(at, line->maildrop);
@@ -87,7 +94,7 @@ static int make_account(const struct account_line *line, struct bytes verifier, 
 int accounts_decoy(const struct accounts *accounts, struct account **account_out,
                    struct error *error)
 {
-    struct account_line line = {.is_locked = true};
+    struct account_line line = {.uid = ACCOUNT_NO_ID, .gid = ACCOUNT_NO_ID, .is_locked = true};
     struct account_line example;
     if (!accounts->has_decoy) {
         return make_account(&line, bytes_of(decoy_verifier), 0, account_out, error);

@@ -6,7 +6,8 @@
  *
  *     name:{SCHEME}hash:uid:gid:gecos:home:shell:extra fields
  *
- * with trailing fields left out at will, '#' comments and empty lines. `struct accounts` is the file as it
+ * with trailing fields left out at will, '#' comments and empty lines. uid and gid are numbers; whatever else
+ * stands there counts as none, and so does a home that is no absolute path. `struct accounts` is the file as it
  * was when loaded: an index by name over a descriptor that stays open. It holds no verifier: a look-up
  * reads the one line that it is about, so that a {PLAIN} password is in memory no longer than its check.
  *
@@ -26,6 +27,8 @@
 
 struct accounts;
 
+#define ACCOUNT_NO_ID UINT32_MAX
+
 enum {
     ACCOUNT_LINE_OCTETS_MAX = 8192,
     ACCOUNTS_MAX = 16 * 1024 * 1024,
@@ -37,6 +40,8 @@ struct account {
     const char *name; /* the canonical name: as the file spells it */
     const char *verifier;
     const char *maildrop; /* path, or NULL: the configuration says where */
+    const char *home;     /* absolute path, or NULL: none is said */
+    uint32_t uid, gid;    /* of the system user whose mail it is; ACCOUNT_NO_ID: none is said */
     bool may_login;       /* false: locked or a decoy; account_check spends the time and fails */
     uint32_t line;        /* in the file, from 1; 0 for a decoy */
 };

@@ -114,6 +114,46 @@ static void check_line(const struct accounts *accounts, size_t i)
     account_free(account);
 }
 
+static void says_whose_mail_it_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        const char *home; /* NULL: none */
+        uint32_t uid, gid;
+    } cases[] = {
+        {"u:{PLAIN}pw:1000:1001:Whole Name:/home/w:/bin/sh:", "/home/w", 1000, 1001},
+        {"u:{PLAIN}pw:0:0::/root", "/root", 0, 0},
+        {"u:{PLAIN}pw:4294967294:4294967294", NULL, 4294967294, 4294967294},
+        {"u:{PLAIN}pw:4294967295:4294967296::/h", "/h", ACCOUNT_NO_ID, ACCOUNT_NO_ID},
+        {"u:{PLAIN}pw:-1:+5::/h", "/h", ACCOUNT_NO_ID, ACCOUNT_NO_ID},
+        {"u:{PLAIN}pw:vmail:mail::/h", "/h", ACCOUNT_NO_ID, ACCOUNT_NO_ID},
+        {"u:{PLAIN}pw:::: /h", NULL, ACCOUNT_NO_ID, ACCOUNT_NO_ID},
+        {"u:{PLAIN}pw:1000:::h", NULL, 1000, ACCOUNT_NO_ID},
+        {"u:{PLAIN}pw", NULL, ACCOUNT_NO_ID, ACCOUNT_NO_ID},
+        {"u:{PLAIN}pw:7:8::/h::userdb_mail=~/mail", "/h", 7, 8},
+        {"u:{PLAIN}pw:7:8::/h::userdb_mail=/var/mail/u", "/h", 7, 8},
+        {"u:!:7:8::/h", "/h", 7, 8},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct scratch scratch;
+        scratch_init(&scratch);
+        scratch_write_text(&scratch, cases[i].line);
+        struct accounts *accounts = load(&scratch);
+        struct account *account = lookup(accounts, "u");
+        assert_int_equal(account->uid, cases[i].uid);
+        assert_int_equal(account->gid, cases[i].gid);
+        if (cases[i].home == NULL) {
+            assert_null(account->home);
+        } else {
+            assert_string_equal(account->home, cases[i].home);
+        }
+        account_free(account);
+        accounts_free(accounts);
+        scratch_finish(&scratch);
+    }
+}
+
 /* The whole table as one file with each kind of line end, the last line without one. */
 static void reads_passwd_file(void **state)
 {
@@ -559,6 +599,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_tell_the_schemes),
         cmocka_unit_test(reads_passwd_file),
+        cmocka_unit_test(says_whose_mail_it_is),
         cmocka_unit_test(names_are_found_as_given_or_in_lower_case),
         cmocka_unit_test(mistakes_are_told_with_file_and_line),
         cmocka_unit_test(mistake_costs_its_line_only),
