@@ -2,6 +2,7 @@
 """Real clients read alice's mail: one function for each, which writes its configuration and runs it."""
 
 import os
+import pathlib
 import pty
 import re
 import select
@@ -11,6 +12,7 @@ import time
 import maildir
 import restante
 
+GETMAIL = pathlib.Path(__file__).with_name("getmail.py")
 PLAIN, STLS, TLS = "plain", "STLS", "TLS"  # how a client shall be secured: RFC 2595, RFC 8314
 
 
@@ -100,7 +102,7 @@ poll {self.host} protocol {protocol} port {self.port} no envelope auth {auth} ti
         state.mkdir(exist_ok=True)
         self.world.own(state)
         kind = {PLAIN: "SimplePOP3Retriever", TLS: "SimplePOP3SSLRetriever"}[self.security]
-        return self.run("getmail", "-g", state, "-r", self.write("getmailrc", f"""
+        return self.run("/usr/bin/python3", GETMAIL, "-g", state, "-r", self.write("getmailrc", f"""
 [retriever]
 type = {kind}
 server = {self.host}
