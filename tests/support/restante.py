@@ -66,6 +66,8 @@ class Process:
 
 
 def processes_of_session(session):
+    """Without those that ended and have no parent of ours: to reap them is the first process's, which in a
+    container may not do it."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -73,7 +75,7 @@ def processes_of_session(session):
                 process = Process(name)
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if process.session == session:
+            if process.session == session and (process.state, process.parent) != ("Z", 1):
                 found.append(process)
     return found
 
