@@ -15,6 +15,7 @@ import builds
 import conformance
 import promises
 import results
+import second_try
 import suites
 from results import Case, FAILED
 
@@ -24,6 +25,7 @@ class Run:
         self.wanted = arguments.suite
         self.full = arguments.full
         self.select = arguments.select
+        self.once = arguments.once
         self.folder = pathlib.Path(arguments.build_dir).resolve()
         self.results = self.folder / "results"
         self.installed = pathlib.Path(tempfile.mkdtemp(prefix="restante-test-"))
@@ -31,7 +33,11 @@ class Run:
         self.release = self.build("release")
         self.sanitize = self.build("sanitize")
         self.allowed = results.AllowedSkips(builds.ROOT / "tests/ALLOWED_SKIPS")
-        self.cases = []
+        self.suites = {}
+
+    @property
+    def cases(self):
+        return [case for cases in self.suites.values() for case in cases]
 
     def build(self, name):
         return builds.Build(name, f"{name}.ini", self.folder / name, self.installed / name)
@@ -60,7 +66,7 @@ class Run:
                 report += ["    " + line for line in case.text.strip().splitlines()[-60:]]
         # One call, or reports of suites that run side by side would mix.
         sys.stdout.write("\n".join(report) + "\n")
-        self.cases += cases
+        self.suites[name] = cases
 
     def prepare(self, build):
         build.compile()
@@ -100,6 +106,8 @@ class Run:
         if self.wants("retrieve"):
             self.pytest("retrieve", self.release)
             self.pytest("retrieve", self.sanitize)
+        if not self.once:
+            self.second_try()
         if self.wants("conformance") and not self.select:
             self.suite("conformance", conformance.check, builds.ROOT, self.results)
 
@@ -108,6 +116,14 @@ class Run:
                    [room for room in rooms if room != "fuzz"], self.full) \
             if rooms != ["fuzz"] else None
         self.suite("units-sanitize", suites.meson, self.sanitize, rooms, self.full)
+
+    def second_try(self):
+        """When nothing else runs any more."""
+        for case, passed in second_try.run(self.cases):
+            outcome = "passed only when it ran by itself" if passed else "failed again by itself"
+            print(f"UNSTEADY {case.id}: {outcome}" if passed else f"FAILED {case.id}: {outcome}")
+        for name, cases in self.suites.items():
+            results.write_junit(self.results / f"{name}.xml", name, cases)
 
     def pytest(self, name, build):
         label = f"{name}-{build.name}"
@@ -122,6 +138,8 @@ def parse_arguments():
     parser.add_argument("-k", dest="select", metavar="EXPRESSION",
                         help="of the wire and client tests only those that pytest's -k selects")
     parser.add_argument("--full", action="store_true", help="also what takes long")
+    parser.add_argument("--once", action="store_true",
+                        help="give a test that failed beside others no second try by itself")
     parser.add_argument("--prove-promises", nargs="?", const="", metavar="PATTERN",
                         help="break each promise in a copy (tests/promises/); its test must notice")
     parser.add_argument("--build-dir", default=os.environ.get(

@@ -12,12 +12,14 @@ PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 @dataclasses.dataclass
 class Case:
-    """One test that ran: `id` is what docs/conformance.md and tests/promises name it by."""
+    """One test that ran: `id` is what docs/conformance.md and tests/promises name it by; `again`, where it
+    can run by itself, does that and gives the cases that it finds."""
 
     id: str
     outcome: str
     seconds: float = 0.0
     text: str = ""
+    again: object = dataclasses.field(default=None, compare=False, repr=False)
 
 
 def write_junit(path, suite, cases):

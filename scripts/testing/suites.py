@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The suites: each runs tests of one kind on one build and gives their cases."""
 
+import functools
 import json
 import pathlib
 import subprocess
@@ -23,8 +24,8 @@ def lint():
     return _tap_command([builds.ROOT / "scripts/lint", "--tap"], "lint")
 
 
-def meson(build, wanted, full):
-    """Unit tests. `wanted` names the Meson suites; empty: all of them."""
+def meson(build, wanted, full, program=None):
+    """Unit tests. `wanted` names the Meson suites; empty: all of them. `program`: those of that name only."""
     build.configure()
     log = build.folder / "meson-logs/testlog.json"
     log.unlink(missing_ok=True)
@@ -32,6 +33,8 @@ def meson(build, wanted, full):
                LONG if not full else "none"]
     for suite in wanted:
         command += ["--suite", suite]
+    if program:
+        command.append(program)
     environment = dict(build.environment(), RESTANTE_FULL="1" if full else "")
     process = subprocess.run([str(part) for part in command], env=environment,
                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -39,7 +42,12 @@ def meson(build, wanted, full):
     cases = []
     if log.exists():
         for line in log.read_text(errors="replace").splitlines():
-            cases += _meson_cases(json.loads(line))
+            test = json.loads(line)
+            found = _meson_cases(test)
+            for case in found:
+                case.again = functools.partial(meson, build, wanted, full,
+                                               test["name"].rpartition(" / ")[2])
+            cases += found
     if process.returncode != 0 and all(case.outcome != FAILED for case in cases):
         # Meson 1.0 exits with 0 where no test matches; whatever else it complains of is ours to show.
         cases.append(Case(f"unit:{build.name}/meson", FAILED, 0.0,
@@ -97,6 +105,9 @@ def pytest(name, build, folder, junit, full, select=None, workers=6):
             report.unlink()
             continue
         found = list(_pytest_cases(prefix, report)) if report.exists() else []
+        for case, test in found:
+            case.again = functools.partial(pytest, name, build, test, junit, full, workers=0)
+        found = [case for case, _ in found]
         if report.exists():
             report.unlink()
         cases += found
@@ -107,13 +118,15 @@ def pytest(name, build, folder, junit, full, select=None, workers=6):
 
 
 def _pytest_cases(prefix, report):
+    """Cases, each with the name that pytest knows it by."""
     for item, case in results.read_junit(report):
         path = item.get("file") or item.get("classname").replace(".", "/") + ".py"
-        case.id = f"{prefix}:{path}::{case.id}"
+        test = f"{path}::{case.id}"
+        case.id = f"{prefix}:{test}"
         # The socket's driver runs the same corpus as the engine's: one id for both.
         if dialogue := case.id.partition("test_dialogues.py::test_dialogue[")[2]:
             case.id = f"dialogue:{dialogue[:-1]}"
-        yield case
+        yield case, test
 
 
 def _tap_command(command, suite):

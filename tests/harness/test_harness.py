@@ -9,6 +9,7 @@ import builds
 import conformance
 import promises
 import results
+import second_try
 import suites
 from results import Case, FAILED, PASSED, SKIPPED
 
@@ -62,6 +63,32 @@ def test_the_closing_line_and_the_exit_status():
     assert results.exit_status(cases) == 0
     assert results.exit_status(cases + [Case("d", FAILED)]) == 1
     assert results.exit_status([]) == 1
+
+
+@pytest.mark.parametrize("found, outcome", [
+    ([Case("a", PASSED)], PASSED),
+    ([Case("b", FAILED), Case("a", PASSED)], PASSED),
+    ([Case("a", FAILED)], FAILED),
+    ([Case("a", PASSED), Case("a", FAILED)], FAILED),
+    ([Case("a", SKIPPED)], FAILED),
+    ([], FAILED),
+])
+def test_a_failure_has_a_second_try(found, outcome):
+    case = Case("a", FAILED, again=lambda: found)
+    assert list(second_try.run([Case("b", PASSED), case])) == [(case, outcome == PASSED)]
+    assert case.outcome == outcome
+
+
+def test_many_failures_have_none():
+    cases = [Case("a", FAILED, again=lambda: [Case("a", PASSED)])
+             for _ in range(second_try.MOST + 1)]
+    assert list(second_try.run(cases)) == []
+    assert all(case.outcome == FAILED for case in cases)
+
+
+def test_a_case_without_a_second_try_stays_failed():
+    case = Case("build:release", FAILED)
+    assert list(second_try.run([case])) == [] and case.outcome == FAILED
 
 
 def test_junit_there_and_back(tmp_path):
