@@ -37,9 +37,10 @@ static void answer(struct sasl_server *server, bool scram, struct sasl_event *ev
     if (scram) {
         struct scram_keys keys = {.iterations = 4096, .salt_size = 16};
         memcpy(keys.stored_key, unknown, sizeof unknown);
-        sasl_server_keys(server, &keys, event);
+        sasl_server_keys(server, &keys, 1, event);
     } else {
-        sasl_server_password(server, (struct bytes){unknown, sizeof unknown}, event);
+        struct bytes password = {unknown, sizeof unknown};
+        sasl_server_passwords(server, &password, 1, event);
     }
 }
 

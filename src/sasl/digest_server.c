@@ -50,17 +50,21 @@ void cram_server_response(struct sasl_server *server, struct bytes message,
     *event = (struct sasl_event){.type = SASL_EVENT_LOOKUP, .name = server->name};
 }
 
-void cram_server_take_password(struct sasl_server *server, struct bytes password,
-                               struct sasl_event *event)
+void cram_server_take_passwords(struct sasl_server *server, const struct bytes *passwords,
+                                size_t count, struct sasl_event *event)
 {
     uint8_t digest[MD5_OCTETS];
     struct bytes challenge = buffer_pending(&server->output);
     struct bytes digits = {server->response, server->response_size};
-    bool fits = HMAC(EVP_md5(), password.data, (int)password.size, challenge.data, challenge.size,
-                     digest, NULL) != NULL &&
-                digits_fit(digest, digits);
+    for (size_t i = 0; i < count; i++) {
+        if (HMAC(EVP_md5(), passwords[i].data, (int)passwords[i].size, challenge.data,
+                 challenge.size, digest, NULL) != NULL &&
+            digits_fit(digest, digits)) {
+            server->proved = i;
+        }
+    }
     sodium_memzero(digest, sizeof digest);
-    if (fits) {
+    if (server->proved < SASL_SECRETS_MAX) {
         sasl_done(server, event);
     } else {
         sasl_fail(server, event);

@@ -40,12 +40,17 @@ struct sasl_server {
     uint8_t header[SASL_MESSAGE_OCTETS_MAX];
     const struct sasl_binding *binding; /* that the client asked for; NULL: none */
     size_t nonce_offset, nonce_size;    /* in signed_memory */
-    struct scram_keys keys;
+    struct {
+        uint8_t stored_key[SCRAM_KEY_OCTETS_MAX], server_key[SCRAM_KEY_OCTETS_MAX];
+        bool is_refused;
+    } keys[SASL_SECRETS_MAX];
+    size_t key_count;
 
     /* CRAM-MD5: the digest; PLAIN and LOGIN: the password. */
     uint8_t response[SASL_MESSAGE_OCTETS_MAX];
     size_t response_size;
 
+    size_t proved; /* index of the secret; SASL_SECRETS_MAX: none */
     struct buffer output;
     uint8_t output_memory[SASL_CHALLENGE_OCTETS_MAX];
 };
@@ -63,7 +68,7 @@ bool sasl_is_own_identity(const struct sasl_server *server, struct bytes identit
 
 /* scram_server.c */
 void scram_server_first(struct sasl_server *server, struct bytes message, struct sasl_event *event);
-void scram_server_take_keys(struct sasl_server *server, const struct scram_keys *keys,
+void scram_server_take_keys(struct sasl_server *server, const struct scram_keys *keys, size_t count,
                             struct sasl_event *event);
 void scram_server_final(struct sasl_server *server, struct bytes message, struct sasl_event *event);
 
@@ -71,7 +76,7 @@ void scram_server_final(struct sasl_server *server, struct bytes message, struct
 void cram_server_begin(struct sasl_server *server, struct sasl_event *event);
 void cram_server_response(struct sasl_server *server, struct bytes message,
                           struct sasl_event *event);
-void cram_server_take_password(struct sasl_server *server, struct bytes password,
-                               struct sasl_event *event);
+void cram_server_take_passwords(struct sasl_server *server, const struct bytes *passwords,
+                                size_t count, struct sasl_event *event);
 
 #endif

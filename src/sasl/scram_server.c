@@ -106,12 +106,16 @@ void scram_server_first(struct sasl_server *server, struct bytes message, struct
     *event = (struct sasl_event){.type = SASL_EVENT_LOOKUP, .name = server->name};
 }
 
-void scram_server_take_keys(struct sasl_server *server, const struct scram_keys *keys,
+void scram_server_take_keys(struct sasl_server *server, const struct scram_keys *keys, size_t count,
                             struct sasl_event *event)
 {
     struct buffer *text = &server->signed_text;
     size_t start = server->nonce_offset - 2;
-    server->keys = *keys;
+    server->key_count = count;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(server->keys[i].stored_key, keys[i].stored_key, sizeof keys[i].stored_key);
+        memcpy(server->keys[i].server_key, keys[i].server_key, sizeof keys[i].server_key);
+    }
     buffer_append_text(text, ",s=");
     scram_append_base64(text, (struct bytes){keys->salt, keys->salt_size});
     buffer_append_text(text, ",i=");
@@ -150,28 +154,41 @@ static bool nonce_fits(const struct sasl_server *server, struct bytes field)
 }
 
 /* H(proof XOR HMAC(StoredKey, text)) is StoredKey for who knows the password. */
-static bool proof_fits(const struct sasl_server *server, struct bytes field)
+static bool proves(const struct sasl_server *server, const uint8_t proof[SCRAM_KEY_OCTETS_MAX],
+                   const uint8_t stored_key[SCRAM_KEY_OCTETS_MAX])
 {
     enum scram_hash hash = sasl_mechanism_hash(server->mechanism);
-    size_t size = scram_key_size(hash), given_size;
-    uint8_t proof[SCRAM_KEY_OCTETS_MAX], signature[SCRAM_KEY_OCTETS_MAX];
+    size_t size = scram_key_size(hash);
+    uint8_t client_key[SCRAM_KEY_OCTETS_MAX], signature[SCRAM_KEY_OCTETS_MAX] = {0};
+    bool fits = scram_hmac(hash, stored_key, buffer_pending(&server->signed_text), signature) == 0;
+    for (size_t i = 0; i < size; i++) {
+        client_key[i] = proof[i] ^ signature[i]; /* if it is right */
+    }
+    fits = fits && scram_digest(hash, client_key, signature) == 0 &&
+           sodium_memcmp(signature, stored_key, size) == 0;
+    sodium_memzero(client_key, sizeof client_key);
+    sodium_memzero(signature, sizeof signature);
+    return fits;
+}
+
+/* Finds the secret that is proved; all are tried, whichever it is. */
+static void find_proved(struct sasl_server *server, struct bytes field)
+{
+    size_t size = scram_key_size(sasl_mechanism_hash(server->mechanism)), given_size;
+    uint8_t proof[SCRAM_KEY_OCTETS_MAX];
     struct bytes code;
     if (!scram_value_of(field, 'p', &code) ||
         sodium_base642bin(proof, size, (const char *)code.data, code.size, NULL, &given_size, NULL,
                           sodium_base64_VARIANT_ORIGINAL) < 0 ||
-        given_size != size ||
-        scram_hmac(hash, server->keys.stored_key, buffer_pending(&server->signed_text), signature) <
-            0) {
-        return false;
+        given_size != size) {
+        return;
     }
-    for (size_t i = 0; i < size; i++) {
-        proof[i] ^= signature[i]; /* the client's key, if it is right */
+    for (size_t i = 0; i < server->key_count; i++) {
+        if (proves(server, proof, server->keys[i].stored_key)) {
+            server->proved = i;
+        }
     }
-    bool fits = scram_digest(hash, proof, signature) == 0 &&
-                sodium_memcmp(signature, server->keys.stored_key, size) == 0;
     sodium_memzero(proof, sizeof proof);
-    sodium_memzero(signature, sizeof signature);
-    return fits;
 }
 
 /* Where the proof begins: it is the last attribute. */
@@ -201,10 +218,15 @@ void scram_server_final(struct sasl_server *server, struct bytes message, struct
         bool bound = binding_fits(server, scram_take_field(&rest));
         bool same = nonce_fits(server, scram_take_field(&rest));
         buffer_append(&server->signed_text, before);
-        good = bound && same && !server->signed_text.overflow && proof_fits(server, proof);
+        good = bound && same && !server->signed_text.overflow;
     }
-    if (!good || scram_hmac(hash, server->keys.server_key, buffer_pending(&server->signed_text),
-                            signature) < 0) {
+    if (good) {
+        find_proved(server, proof);
+    }
+    size_t proved = server->proved;
+    if (proved == SASL_SECRETS_MAX || server->keys[proved].is_refused ||
+        scram_hmac(hash, server->keys[proved].server_key, buffer_pending(&server->signed_text),
+                   signature) < 0) {
         sasl_fail(server, event);
         return;
     }

@@ -35,6 +35,7 @@ int sasl_server_create(enum sasl_mechanism mechanism, const struct sasl_facts *f
         return error_set(error, ERROR_TEMPORARY, 0, "no memory for an authentication exchange");
     }
     server->mechanism = mechanism;
+    server->proved = SASL_SECRETS_MAX;
     server->plus_offered = facts->plus_offered;
     keep_binding(&server->tls_exporter, facts->tls_exporter);
     keep_binding(&server->tls_unique, facts->tls_unique);
@@ -59,7 +60,7 @@ struct sasl_server *sasl_server_free(struct sasl_server *server)
 void sasl_fail(struct sasl_server *server, struct sasl_event *event)
 {
     server->awaited = SASL_AWAITS_NOTHING;
-    *event = (struct sasl_event){.type = SASL_EVENT_FAILED};
+    *event = (struct sasl_event){.type = SASL_EVENT_FAILED, .secret = server->proved};
 }
 
 void sasl_challenge(struct sasl_server *server, enum sasl_awaited then, struct sasl_event *event)
@@ -76,7 +77,8 @@ void sasl_challenge(struct sasl_server *server, enum sasl_awaited then, struct s
 void sasl_done(struct sasl_server *server, struct sasl_event *event)
 {
     server->awaited = SASL_AWAITS_NOTHING;
-    *event = (struct sasl_event){.type = SASL_EVENT_DONE, .name = server->name};
+    *event = (struct sasl_event){
+        .type = SASL_EVENT_DONE, .name = server->name, .secret = server->proved};
 }
 
 bool sasl_take_name(struct sasl_server *server, struct bytes name)
@@ -232,16 +234,22 @@ void sasl_server_continue(struct sasl_server *server, struct bytes message,
     sasl_fail(server, event_out);
 }
 
-void sasl_server_keys(struct sasl_server *server, const struct scram_keys *keys,
+void sasl_server_keys(struct sasl_server *server, const struct scram_keys *keys, size_t count,
                       struct sasl_event *event_out)
 {
-    assert(server->awaited == SASL_AWAITS_KEYS);
-    scram_server_take_keys(server, keys, event_out);
+    assert(server->awaited == SASL_AWAITS_KEYS && count > 0 && count <= SASL_SECRETS_MAX);
+    scram_server_take_keys(server, keys, count, event_out);
 }
 
-void sasl_server_password(struct sasl_server *server, struct bytes password,
-                          struct sasl_event *event_out)
+void sasl_server_refuse(struct sasl_server *server, size_t secret)
 {
-    assert(server->awaited == SASL_AWAITS_KEYS);
-    cram_server_take_password(server, password, event_out);
+    assert(secret < server->key_count);
+    server->keys[secret].is_refused = true;
+}
+
+void sasl_server_passwords(struct sasl_server *server, const struct bytes *passwords, size_t count,
+                           struct sasl_event *event_out)
+{
+    assert(server->awaited == SASL_AWAITS_KEYS && count > 0 && count <= SASL_SECRETS_MAX);
+    cram_server_take_passwords(server, passwords, count, event_out);
 }

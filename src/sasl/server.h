@@ -7,8 +7,8 @@
  *
  *     CHALLENGE   send `octets`; the client's next message goes to sasl_server_continue
  *     VERIFY      the client says it is `name` and proves it by `password`: check that. The exchange is over
- *     LOOKUP      whose keys or password are they? Answer with sasl_server_keys where the mechanism is of the
- *                 SCRAM family, else with sasl_server_password. For a name that is nobody's, answer with
+ *     LOOKUP      whose keys or passwords are they? Answer with sasl_server_keys where the mechanism is of the
+ *                 SCRAM family, else with sasl_server_passwords. For a name that is nobody's, answer with
  *                 something that nobody knows, so that nobody learns more than that it failed
  *     DONE        the client is `name`
  *     FAILED      it is not; the exchange is over
@@ -22,7 +22,8 @@
 enum {
     SASL_MESSAGE_OCTETS_MAX = 1024, /* a name, a name and a password: PLAIN */
     SASL_CHALLENGE_OCTETS_MAX = 1536,
-    SASL_BINDING_OCTETS_MAX = 64
+    SASL_BINDING_OCTETS_MAX = 64,
+    SASL_SECRETS_MAX = 17 /* of one account */
 };
 
 /* Facts of the connection, copied. */
@@ -49,6 +50,9 @@ struct sasl_event {
     struct bytes octets;
     const char *name;
     struct bytes password;
+    size_t
+        secret; /* the one that was proved, as an index into what answered LOOKUP; with FAILED: one that
+                      was to be refused, or SASL_SECRETS_MAX */
 };
 
 struct sasl_server;
@@ -65,11 +69,16 @@ void sasl_server_begin(struct sasl_server *server, const struct bytes *initial,
 void sasl_server_continue(struct sasl_server *server, struct bytes message,
                           struct sasl_event *event_out);
 
-/* Answers to LOOKUP; what they are given is borrowed for the call. */
-void sasl_server_keys(struct sasl_server *server, const struct scram_keys *keys,
+/* Answers to LOOKUP: all that may be proved, 1 to SASL_SECRETS_MAX; what they are given is borrowed for the
+ * call. SCRAM names one salt and one count of iterations before it is known which secret the client has, so
+ * they are those of keys[0], and the others must have the same. */
+void sasl_server_keys(struct sasl_server *server, const struct scram_keys *keys, size_t count,
                       struct sasl_event *event_out);
-void sasl_server_password(struct sasl_server *server, struct bytes password,
-                          struct sasl_event *event_out);
+void sasl_server_passwords(struct sasl_server *server, const struct bytes *passwords, size_t count,
+                           struct sasl_event *event_out);
+/* Whoever proves this one of the keys that were given fails as one who proves none: the client gets no
+ * signature of the server's, by which it would see that its secret was right. */
+void sasl_server_refuse(struct sasl_server *server, size_t secret);
 
 /* Is `digest`, 32 hexadecimal digits, the one of timestamp and password (RFC 1939 section 7)? In a time that
  * depends on neither. */

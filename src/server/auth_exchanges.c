@@ -190,7 +190,7 @@ static void done(struct hash_job *job, bool ran)
     } else if (!ran || exchange->error.kind != ERROR_NONE) {
         decide(exchange, ERROR_TEMPORARY, NULL);
     } else {
-        sasl_server_keys(exchange->server, &exchange->keys, &event);
+        sasl_server_keys(exchange->server, &exchange->keys, 1, &event);
         handle(exchange, &event);
     }
 }
@@ -234,7 +234,7 @@ static void give_keys(struct exchange *exchange, const char *name, const struct 
         randombytes_buf(keys->stored_key, sizeof keys->stored_key);
         randombytes_buf(keys->server_key, sizeof keys->server_key);
     }
-    sasl_server_keys(exchange->server, keys, &event);
+    sasl_server_keys(exchange->server, keys, 1, &event);
     handle(exchange, &event);
 }
 
@@ -247,7 +247,7 @@ static void give_password(struct exchange *exchange, const struct account *accou
     if (account != NULL) {
         (void)verifier_text(bytes_of(account->verifier), &password);
     }
-    sasl_server_password(exchange->server, password, &event);
+    sasl_server_passwords(exchange->server, &password, 1, &event);
     secret_wipe_stack();
     handle(exchange, &event);
 }

@@ -312,7 +312,7 @@ static void serve(struct sasl_server *server, bool *begun, struct sasl_event *an
     struct scram_keys keys = {.iterations = 5000, .salt_size = 9, .salt = "salt+salt"};
     assert_string_equal(answer->name, "us,er=x");
     assert_int_equal(scram_derive(SCRAM_SHA_256, bytes_of("b=,c"), &keys, NULL), 0);
-    sasl_server_keys(server, &keys, answer);
+    sasl_server_keys(server, &keys, 1, answer);
 }
 
 /* Bound and unbound, until both ends are content. */

@@ -21,19 +21,25 @@ struct run {
 
 static Gsasl *gsasl;
 
-/* What a store of {PLAIN} passwords would answer. */
+/* What a store of {PLAIN} passwords would answer that has two for an account: the client has the second, and
+ * believes a server only that signs with that one's key. */
 static void answer_lookup(struct sasl_server *server, enum sasl_mechanism mechanism,
                           struct sasl_event *event)
 {
-    struct bytes password = bytes_of("correct horse");
+    const struct bytes passwords[] = {bytes_of("battery staple"), bytes_of("correct horse")};
     assert_string_equal(event->name, "us,er=x");
     if (sasl_mechanism_family(mechanism) == SASL_FAMILY_CRAM) {
-        sasl_server_password(server, password, event);
+        sasl_server_passwords(server, passwords, 2, event);
         return;
     }
-    struct scram_keys keys = {.iterations = 4096, .salt_size = 16, .salt = "0123456789abcde"};
-    assert_int_equal(scram_derive(sasl_mechanism_hash(mechanism), password, &keys, NULL), 0);
-    sasl_server_keys(server, &keys, event);
+    struct scram_keys keys[2];
+    for (size_t i = 0; i < 2; i++) {
+        keys[i] =
+            (struct scram_keys){.iterations = 4096, .salt_size = 16, .salt = "0123456789abcde"};
+        assert_int_equal(scram_derive(sasl_mechanism_hash(mechanism), passwords[i], &keys[i], NULL),
+                         0);
+    }
+    sasl_server_keys(server, keys, 2, event);
 }
 
 static Gsasl_session *start_client(const struct run *run)

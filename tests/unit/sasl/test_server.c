@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <sodium.h>
 
 #include "sasl/server.h"
@@ -179,7 +181,7 @@ static enum sasl_event_type last(enum change change)
     create(SASL_SCRAM_SHA_256, false);
     sasl_server_begin(server, &message, &event);
     assert_int_equal(event.type, SASL_EVENT_LOOKUP);
-    sasl_server_keys(server, &keys, &event);
+    sasl_server_keys(server, &keys, 1, &event);
     assert_int_equal(event.type, SASL_EVENT_CHALLENGE);
     size_t size = client_final(&client, change, final);
     sasl_server_continue(server, (struct bytes){(const uint8_t *) final, size}, &event);
@@ -193,6 +195,80 @@ static void test_scram_refuses_last(void **state)
         bool good = change == CHANGE_NOTHING || change == CHANGE_EXTENSION;
         assert_int_equal(last((enum change)change),
                          good ? SASL_EVENT_CHALLENGE : SASL_EVENT_FAILED);
+        server = sasl_server_free(server);
+    }
+}
+
+/* Three secrets, of which the client has number `had`, and the host refuses number `refused`. */
+static void prove_one_of_three(size_t had, size_t refused)
+{
+    struct scram_keys keys[3];
+    struct scram_keys client = {.server_key = "any 32 octets will do for a key"};
+    struct bytes message = TEXT("n,,n=alice,r=x");
+    char final[1024];
+    for (size_t i = 0; i < 3; i++) {
+        keys[i] = (struct scram_keys){.iterations = 4096, .salt_size = 4, .salt = "salt"};
+        memset(keys[i].stored_key, (int)i, sizeof keys[i].stored_key);
+    }
+    if (had < 3) {
+        assert_int_equal(scram_digest(SCRAM_SHA_256, client.server_key, keys[had].stored_key), 0);
+        memcpy(client.stored_key, keys[had].stored_key, sizeof client.stored_key);
+    }
+    create(SASL_SCRAM_SHA_256, false);
+    sasl_server_begin(server, &message, &event);
+    sasl_server_keys(server, keys, 3, &event);
+    sasl_server_refuse(server, refused);
+    size_t size = client_final(&client, CHANGE_NOTHING, final);
+    sasl_server_continue(server, (struct bytes){(const uint8_t *) final, size}, &event);
+    if (had == 3 || had == refused) {
+        assert_int_equal(event.type, SASL_EVENT_FAILED);
+        assert_int_equal(event.octets.size, 0);
+        assert_int_equal(event.secret, had == 3 ? SASL_SECRETS_MAX : had);
+    } else {
+        uint8_t signature[SCRAM_KEY_OCTETS_MAX];
+        assert_int_equal(event.type, SASL_EVENT_CHALLENGE);
+        assert_memory_equal(event.octets.data, "v=", 2);
+        assert_int_equal(sodium_base642bin(signature, sizeof signature,
+                                           (const char *)event.octets.data + 2,
+                                           event.octets.size - 2, NULL, NULL, NULL,
+                                           sodium_base64_VARIANT_ORIGINAL),
+                         0);
+        sasl_server_continue(server, TEXT(""), &event);
+        assert_int_equal(event.type, SASL_EVENT_DONE);
+        assert_int_equal(event.secret, had);
+    }
+    server = sasl_server_free(server);
+}
+
+static void test_scram_says_which_secret(void **state)
+{
+    (void)state;
+    for (size_t had = 0; had <= 3; had++) {
+        for (size_t refused = 0; refused < 3; refused++) {
+            prove_one_of_three(had, refused);
+        }
+    }
+}
+
+static void test_cram_says_which_secret(void **state)
+{
+    (void)state;
+    const struct bytes passwords[] = {TEXT("one"), TEXT("two"), TEXT("three")};
+    for (size_t had = 0; had <= 3; had++) {
+        struct bytes password = had < 3 ? passwords[had] : bytes_of("four");
+        uint8_t digest[16];
+        char digits[33], message[64];
+        create(SASL_CRAM_MD5, false);
+        sasl_server_begin(server, NULL, &event);
+        assert_non_null(HMAC(EVP_md5(), password.data, (int)password.size, event.octets.data,
+                             event.octets.size, digest, NULL));
+        (void)sodium_bin2hex(digits, sizeof digits, digest, sizeof digest);
+        (void)snprintf(message, sizeof message, "alice %s", digits);
+        sasl_server_continue(server, bytes_of(message), &event);
+        assert_int_equal(event.type, SASL_EVENT_LOOKUP);
+        sasl_server_passwords(server, passwords, 3, &event);
+        assert_int_equal(event.type, had < 3 ? SASL_EVENT_DONE : SASL_EVENT_FAILED);
+        assert_int_equal(event.secret, had < 3 ? had : SASL_SECRETS_MAX);
         server = sasl_server_free(server);
     }
 }
@@ -296,7 +372,7 @@ static void test_long_messages(void **state)
         sasl_server_begin(server, &octets, &event);
         if (event.type == SASL_EVENT_LOOKUP) {
             struct scram_keys keys = {.iterations = 4096, .salt_size = SCRAM_SALT_OCTETS_MAX};
-            sasl_server_keys(server, &keys, &event);
+            sasl_server_keys(server, &keys, 1, &event);
         }
         if (size > 14 && size < 500) {
             assert_int_equal(event.type, SASL_EVENT_CHALLENGE);
@@ -327,6 +403,8 @@ int main(void)
         cmocka_unit_test(test_scram_refuses_first),
         cmocka_unit_test(test_plus_refuses_first),
         cmocka_unit_test(test_scram_refuses_last),
+        cmocka_unit_test(test_scram_says_which_secret),
+        cmocka_unit_test(test_cram_says_which_secret),
         cmocka_unit_test(test_nothing_comes_after_the_end),
         cmocka_unit_test(test_nonces_differ),
         cmocka_unit_test(test_cram_refuses),

@@ -41,7 +41,7 @@ static void take_keys(enum scram_hash hash, const char *salt, const char *passwo
                                        &keys.salt_size, NULL, sodium_base64_VARIANT_ORIGINAL),
                      0);
     assert_int_equal(scram_derive(hash, bytes_of(password), &keys, NULL), 0);
-    sasl_server_keys(server, &keys, &event);
+    sasl_server_keys(server, &keys, 1, &event);
 }
 
 static void finish(const char *name)
@@ -95,7 +95,8 @@ static void test_cram_md5(void **state)
     expect_challenge("<1896.697170952@postoffice.reston.mci.net>");
     sasl_server_continue(server, bytes_of("tim b913a602c7eda7a495b4e6e7334d3890"), &event);
     expect_name(SASL_EVENT_LOOKUP, "tim");
-    sasl_server_password(server, bytes_of("tanstaaftanstaaf"), &event);
+    struct bytes password = bytes_of("tanstaaftanstaaf");
+    sasl_server_passwords(server, &password, 1, &event);
     expect_name(SASL_EVENT_DONE, "tim");
     server = sasl_server_free(server);
 }
