@@ -26,7 +26,7 @@ struct auth_question {
     struct bytes name;
     struct bytes response;
     const char *address;            /* of the peer */
-    const struct auth_facts *facts; /* NULL: none are needed */
+    const struct auth_facts *facts; /* NULL: none are needed, an exchange goes on or ends */
 };
 
 struct auth_client {

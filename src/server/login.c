@@ -1,24 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /* From a name and a password to a user: the worker's own memory of checks, else auth; the delay of a failed
  * login; what limits a user's logins. Exchanges of SASL are login_sasl.c's, which ends in the same ways. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/container_of.h"
 #include "base/user_name.h"
 #include "server/session.h"
 
-enum { AUTH_MS = 10000, LOGIN_BURST = 3 /* phones send, and then receive */ };
+enum {
+    AUTH_MS = 10000,
+    LOGIN_BURST = 3, /* phones send, and then receive */
+    CONNECTION_SIZE = ADDRESS_TEXT_SIZE + 16,
+};
 
 static struct session *session_of_call(struct auth_call *call)
 {
     return CONTAINER_OF(call, struct session, call);
 }
 
-static void question_of(const struct session *session, struct verification_question *out)
+void login_facts(const struct session *session, struct auth_facts *facts_out)
+{
+    *facts_out =
+        (struct auth_facts){.peer = session->peer, .is_tls = stream_tls(&session->stream) != NULL};
+}
+
+/* The peer's port decides nothing, and differs each time. */
+static struct bytes connection_of(const struct session *session, char out[CONNECTION_SIZE])
+{
+    char address[ADDRESS_TEXT_SIZE];
+    struct auth_facts facts;
+    login_facts(session, &facts);
+    *strrchr(address_format(&facts.peer, address), ':') = '\0';
+    (void)snprintf(out, CONNECTION_SIZE, "%s %s", facts.is_tls ? "TLS" : "plaintext", address);
+    return bytes_of(out);
+}
+
+static void question_of(const struct session *session, struct bytes connection,
+                        struct verification_question *out)
 {
     *out = (struct verification_question){.source = bytes_of("file"),
                                           .user = bytes_of(session->asked_name),
                                           .service = bytes_of("pop3"),
+                                          .connection = connection,
                                           .password = session->secret};
 }
 
@@ -165,7 +189,8 @@ static void on_result(struct auth_call *call, const struct auth_result *result)
         const char *path = result->path[0] == '\0' ? NULL : result->path;
         struct verification_question question;
         struct verification_answer answer = {.user = result->user, .maildrop = path};
-        question_of(session, &question);
+        char connection[CONNECTION_SIZE];
+        question_of(session, connection_of(session, connection), &question);
         if (result->may_cache) {
             verification_cache_insert(session->worker->cache, &question, result->generation,
                                       &answer);
@@ -184,10 +209,13 @@ void login_wait_for_auth(struct session *session)
 
 static void ask_auth(struct session *session)
 {
+    struct auth_facts facts;
     struct auth_question question = {.type = AUTH_PASSWORD,
                                      .name = bytes_of(session->asked_name),
                                      .response = secret_octets(session->secret),
-                                     .address = session->address};
+                                     .address = session->address,
+                                     .facts = &facts};
+    login_facts(session, &facts);
     session->call.done = on_result;
     if (auth_client_ask(&session->worker->auth, &session->call, &question) < 0) {
         login_fail(session, ERROR_TEMPORARY);
@@ -211,7 +239,8 @@ void login_with_password(struct session *session, struct bytes name, struct byte
     }
     struct verification_question question;
     struct verification_answer answer;
-    question_of(session, &question);
+    char connection[CONNECTION_SIZE];
+    question_of(session, connection_of(session, connection), &question);
     uint64_t generation = atomic_load(&worker->generations->accounts_file);
     if (verification_cache_lookup(worker->cache, &question, generation, &answer)) {
         login_succeed(session, answer.user, answer.maildrop);

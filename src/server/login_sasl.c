@@ -28,7 +28,7 @@ static void look(const struct session *session, struct sasl_offer *offer, struct
 {
     const struct worker *worker = session->worker;
     const struct tls *tls = stream_tls(&session->stream);
-    *facts = (struct auth_facts){0};
+    login_facts(session, facts);
     if (tls != NULL) {
         facts->exporter_size = (uint8_t)tls_exporter(tls, facts->exporter);
         facts->unique_size = (uint8_t)tls_unique(tls, facts->unique);
@@ -93,7 +93,7 @@ static void ask(struct session *session, const struct auth_question *question)
 
 void login_apop(struct session *session, struct bytes name, struct bytes digest)
 {
-    struct auth_facts facts = {0};
+    struct auth_facts facts;
     struct error error;
     struct auth_question question = {.type = AUTH_APOP,
                                      .name = name,
@@ -101,6 +101,7 @@ void login_apop(struct session *session, struct bytes name, struct bytes digest)
                                      .address = session->address,
                                      .facts = &facts};
     session->method = sasl_mechanism_name(SASL_APOP);
+    login_facts(session, &facts);
     session->asked_name = strndup((const char *)name.data, name.size);
     (void)snprintf(facts.timestamp, sizeof facts.timestamp, "%s", session->timestamp);
     if (session->asked_name == NULL) {

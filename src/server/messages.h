@@ -7,6 +7,7 @@
  * its version. */
 
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 #include "net/tls.h"
@@ -16,7 +17,7 @@ enum {
     CHILD_CHANNEL = 3, /* the descriptor on which a child talks to the master */
     MESSAGE_NAME_SIZE = 256,
     MESSAGE_PATH_SIZE = 512,
-    AUTH_PROTOCOL_VERSION = 2,
+    AUTH_PROTOCOL_VERSION = 3,
     AUTH_TIMESTAMP_SIZE = 320,
     AUTH_DATA_SIZE = SASL_MESSAGE_OCTETS_MAX + MESSAGE_NAME_SIZE
 };
@@ -64,8 +65,10 @@ enum auth_request_type {
     AUTH_CANCEL    /* forget the exchange `id`; no answer */
 };
 
-/* What an exchange may depend on. */
+/* What an answer may depend on besides the name and what proves it. */
 struct auth_facts {
+    struct sockaddr_storage peer; /* behind a proxy: its client */
+    uint8_t is_tls;
     uint8_t exporter_size; /* 0: no such binding */
     uint8_t unique_size;
     uint8_t plus_offered;

@@ -133,6 +133,8 @@ void login_throttle_is_over(struct session *session);
 void login_abandon(struct session *session);
 void login_forget_user(struct session *session);
 /* For the other files of the login: how each ends. The answer to a failed one is held back. */
+/* What auth has to know of the connection, whatever proves who the client is. */
+void login_facts(const struct session *session, struct auth_facts *facts_out);
 void login_with_password(struct session *session, struct bytes name, struct bytes password);
 void login_succeed(struct session *session, const char *user, const char *path);
 void login_fail(struct session *session, enum error_kind kind);
