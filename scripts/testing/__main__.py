@@ -75,6 +75,8 @@ class Run:
 
     def everything(self):
         rooms = [name for name in suites.MESON_SUITES if self.wanted and name in self.wanted]
+        if "accounts" in self.wanted:  # who may come in: the rooms that decide it belong to it
+            rooms += [name for name in ("account", "sasl") if name not in rooms]
         units = not self.wanted or rooms
         with concurrent.futures.ThreadPoolExecutor() as pool:
             jobs = []
@@ -82,9 +84,9 @@ class Run:
                 jobs.append(pool.submit(self.suite, "lint", suites.lint))
             if self.wants("harness"):
                 jobs.append(pool.submit(self.pytest, "harness", self.release))
-            if units or self.wants("wire", "clients", "access", "retrieve"):
+            if units or self.wants("wire", "clients", "access", "accounts", "retrieve"):
                 self.suite("build-release", self.prepare, self.release)
-            if units or self.wants("wire", "retrieve"):
+            if units or self.wants("wire", "accounts", "retrieve"):
                 self.suite("build-sanitize", self.prepare, self.sanitize)
             for job in jobs:
                 job.result()
@@ -103,6 +105,9 @@ class Run:
             self.pytest("wire", self.sanitize)
         if self.wants("access"):
             self.pytest("access", self.release)
+        if self.wants("accounts"):
+            self.pytest("accounts", self.release)
+            self.pytest("accounts", self.sanitize)
         if self.wants("retrieve"):
             self.pytest("retrieve", self.release)
             self.pytest("retrieve", self.sanitize)

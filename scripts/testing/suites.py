@@ -14,7 +14,7 @@ from results import Case, FAILED
 MESON_SUITES = ("base", "pop3", "sasl", "lmtp", "maildrop", "account", "net", "server", "reader", "cli", "dialogues",
                 "crash", "fuzz", "examples")
 PYTEST_SUITES = {"harness": "tests/harness", "wire": "tests/wire", "clients": "tests/clients",
-                 "access": "tests/access", "retrieve": "tests/fetch"}
+                 "access": "tests/access", "accounts": "tests/accounts", "retrieve": "tests/fetch"}
 NAMES = ("lint", *MESON_SUITES, *PYTEST_SUITES, "conformance")
 # Tests of these Meson suites run only with --full.
 LONG = "long"

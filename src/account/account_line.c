@@ -167,3 +167,18 @@ int account_line_parse(struct bytes line, struct account_line *account_out, stru
     }
     return parse_extra(rest, account_out, error);
 }
+
+int account_line_complete(struct account_line *account, bool has_password, struct bytes mail,
+                          struct bytes extra, struct error *error)
+{
+    if (account->home.size > 0 && account->home.data[0] != '/') {
+        account->home.size = 0;
+    }
+    if (has_password && parse_password(account, error) < 0) {
+        return -1;
+    }
+    if (mail.size > 0 && parse_mail(mail, account, error) < 0) {
+        return -1;
+    }
+    return parse_extra(extra, account, error);
+}

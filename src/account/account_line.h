@@ -29,4 +29,11 @@ bool account_line_is_blank(struct bytes line);
 int account_line_parse(struct bytes line, struct account_line *account_out,
                        struct error *error) MUST_CHECK;
 
+/* Fills the rest of an account that is no line of the file: name, password, ids and home are
+ * there already.
+ * `has_password`: no password locks it, as in the file. `mail` is what userdb_mail would say, `extra` the
+ * fields that follow; each may be empty. Errors as account_line_parse. */
+int account_line_complete(struct account_line *account, bool has_password, struct bytes mail,
+                          struct bytes extra, struct error *error) MUST_CHECK;
+
 #endif

@@ -11,6 +11,7 @@
 
 #include "account/account_line.h"
 #include "account/accounts_table.h"
+#include "account/source.h"
 #include "account/verifier.h"
 #include "base/user_name.h"
 
@@ -201,6 +202,23 @@ int accounts_locate(const struct accounts *accounts, struct bytes name,
     *place_out = (struct accounts_place){
         .offset = entry->offset, .octets = entry->octets_whole, .line = entry->number};
     return 0;
+}
+
+int account_from_answer(const struct source_answer *answer, bool has_verifier,
+                        struct account **account_out, struct error *error)
+{
+    struct account_line line = {.name = bytes_of(answer->name),
+                                .password = bytes_of(answer->verifier),
+                                .uid = answer->uid,
+                                .gid = answer->gid,
+                                .home = bytes_of(answer->home)};
+    if (account_line_complete(&line, has_verifier, bytes_of(answer->maildrop),
+                              bytes_of(answer->extra), error) < 0) {
+        return -1;
+    }
+    struct bytes verifier =
+        has_verifier && line.is_locked ? bytes_of(decoy_verifier) : line.password;
+    return make_account(&line, verifier, 0, account_out, error);
 }
 
 struct account *account_free(struct account *account)

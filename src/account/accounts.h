@@ -109,6 +109,13 @@ int accounts_decoy(const struct accounts *accounts, struct account **account_out
 int accounts_at(const struct accounts *accounts, uint32_t index, struct account **account_out,
                 struct error *error) MUST_CHECK;
 
+/* The account that another source describes. `has_verifier`: that source answers with verifiers, and no verifier
+ * locks the account; else its verifier is empty. ERROR_CONFIGURATION: the answer has a mistake, as a line of
+ * the file may have one. */
+struct source_answer;
+int account_from_answer(const struct source_answer *answer, bool has_verifier,
+                        struct account **account_out, struct error *error) MUST_CHECK;
+
 /* Takes NULL; returns NULL. */
 struct account *account_free(struct account *account);
 

@@ -7,6 +7,7 @@
  * a source has no time limits of its own, and nothing in it is shared between two questions that a
  * kill would leave half done. Nothing here may be called on a loop. */
 
+#include "account/accounts.h"
 #include "account/secret.h"
 #include "account/verifier.h"
 #include "base/attributes.h"
@@ -19,12 +20,11 @@ enum {
     SOURCE_EXTRA_SIZE = 2048,
 };
 
-#define SOURCE_NO_ID UINT32_MAX
-
 /* What the configuration says, for all types; each looks at its own. Borrowed by the source for its life. An
  * empty text: it was not given. */
 struct source_options {
     const char *command;     /* of "command": an absolute path, and arguments with blanks between */
+    bool command_looks_up;   /* it has Dovecot's AUTHORIZED */
     const char *pam_service; /* of "pam": the file in /etc/pam.d */
 };
 
@@ -44,7 +44,7 @@ struct source_answer {
     char name[SOURCE_NAME_SIZE];     /* canonical: it decides maildrop, lock, cache and limits */
     char maildrop[SOURCE_PATH_SIZE]; /* path */
     char home[SOURCE_PATH_SIZE];
-    uint32_t uid, gid; /* SOURCE_NO_ID: none */
+    uint32_t uid, gid; /* ACCOUNT_NO_ID: none */
     /* "{SCHEME}hash", for auth to check, for SCRAM and for APOP. Empty: of a question with a password, the
      * source has found it right; of a look-up, no password of this account can be proved without showing
      * it. */

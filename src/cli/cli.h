@@ -18,6 +18,8 @@ int cli_show(int argc, char **argv);
 /* What restante serve starts for itself. */
 int cli_worker(int argc, char **argv);
 int cli_auth(int argc, char **argv);
+int cli_source(int argc, char **argv);
+int cli_checkpassword_reply(int argc, char **argv);
 
 /* Prints "restante: TEXT" to stderr; returns the exit status that the error's kind has. */
 int cli_fail(const struct error *error);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "account/checkpassword_reply.h"
 #include "base/version.h"
 #include "cli/cli.h"
 
@@ -27,6 +28,8 @@ static const struct subcommand subcommands[] = {
 #endif
     {"worker", cli_worker, NULL},
     {"auth", cli_auth, NULL},
+    {"source", cli_source, NULL},
+    {CHECKPASSWORD_REPLY_COMMAND, cli_checkpassword_reply, NULL},
 };
 
 static void print_help(FILE *out)

@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "account/checkpassword_reply.h"
 #include "base/number.h"
 #include "cli/cli.h"
 #include "server/auth.h"
 #include "server/master.h"
+#include "server/source_child.h"
 #include "server/worker.h"
 
 int cli_serve(int argc, char **argv)
@@ -58,4 +60,18 @@ int cli_auth(int argc, char **argv)
     (void)argc;
     (void)argv;
     return auth_run();
+}
+
+int cli_source(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return source_child_run();
+}
+
+int cli_checkpassword_reply(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return checkpassword_reply_write();
 }

@@ -5,11 +5,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include <sodium.h>
 
+#include "base/container_of.h"
+#include "server/auth_search.h"
 #include "server/auth_state.h"
 #include "server/child.h"
 #include "server/sandbox.h"
@@ -25,25 +28,45 @@ static void answer_refresh(struct auth *auth, const struct message *question)
     child_send(&reply);
 }
 
-static void answer_lookup(struct auth *auth, const struct message *question)
+struct lookup {
+    struct search search;
+    uint64_t ticket;
+};
+
+static void on_looked_up(struct search *search)
 {
-    struct message reply = {.type = MESSAGE_FOUND, .ticket = question->ticket};
-    struct error error = {0};
-    struct account *account;
-    size_t size = strnlen(question->name, sizeof question->name);
-    struct bytes name = {.data = (const uint8_t *)question->name, .size = size};
-    auth_accounts_refresh_and_log(auth);
-    if (accounts_lookup(auth->accounts, name, &account, &error) < 0) {
-        reply.kind = error.kind;
-        memcpy(reply.path, error.text, sizeof error.text);
+    struct lookup *lookup = CONTAINER_OF(search, struct lookup, search);
+    struct message reply = {.type = MESSAGE_FOUND, .ticket = lookup->ticket};
+    struct account *account = search->account;
+    if (account == NULL) {
+        reply.kind = search->error.kind;
+        memcpy(reply.path, search->error.text, sizeof search->error.text);
     } else {
         (void)snprintf(reply.name, sizeof reply.name, "%s", account->name);
         if (account->maildrop != NULL) {
             (void)snprintf(reply.path, sizeof reply.path, "%s", account->maildrop);
         }
-        (void)account_free(account);
     }
+    (void)account_free(account);
     child_send(&reply);
+    free(lookup);
+}
+
+static void answer_lookup(struct auth *auth, const struct message *question)
+{
+    struct lookup *lookup = calloc(1, sizeof *lookup);
+    size_t size = strnlen(question->name, sizeof question->name);
+    if (lookup == NULL) {
+        struct message reply = {
+            .type = MESSAGE_FOUND, .ticket = question->ticket, .kind = ERROR_TEMPORARY};
+        child_send(&reply);
+        return;
+    }
+    auth_accounts_refresh_and_log(auth);
+    lookup->ticket = question->ticket;
+    lookup->search.auth = auth;
+    lookup->search.done = on_looked_up;
+    search_start(&lookup->search, (struct bytes){(const uint8_t *)question->name, size});
 }
 
 static void on_master(uv_poll_t *poll, int status, int events)
@@ -56,6 +79,8 @@ static void on_master(uv_poll_t *poll, int status, int events)
     while (child_receive(&message, &descriptor)) {
         if (message.type == MESSAGE_AUTH) {
             client_take(auth, descriptor);
+        } else if (message.type == MESSAGE_SOURCE) {
+            search_connect(auth, &message, descriptor);
         } else if (message.type == MESSAGE_REFRESH) {
             answer_refresh(auth, &message);
         } else if (message.type == MESSAGE_LOOKUP) {
@@ -91,7 +116,7 @@ static int start(struct auth *auth, struct error *error)
         return error_set(error, ERROR_TEMPORARY, 0, "the loop cannot be made");
     }
     randombytes_buf(auth->salt_key, sizeof auth->salt_key);
-    if (auth_accounts_start(auth, error) < 0) {
+    if (search_init(auth, error) < 0 || auth_accounts_start(auth, error) < 0) {
         return -1;
     }
     auth->master.data = auth;

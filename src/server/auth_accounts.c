@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The accounts file in the auth process: loaded, watched, loaded anew. Each change that counts raises its
  * generation, which voids what workers remember; which verifiers it has tells them what to offer. */
+#include <errno.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "account/source.h"
 #include "account/verifier.h"
 #include "server/auth_state.h"
 
@@ -37,17 +41,34 @@ static uint32_t verifiers_of(uint32_t schemes)
     return verifiers;
 }
 
+/* Who checks passwords itself needs to see them; what a database has, nobody knows beforehand. */
+static uint32_t verifiers_of_sources(const struct configuration *configuration)
+{
+    uint32_t verifiers = 0;
+    for (uint32_t i = 0; i < configuration->sources.count; i++) {
+        const struct source_type *type = source_type_find(bytes_of(configuration->sources.list[i]));
+        if (type != NULL) {
+            verifiers |= SASL_VERIFIER_HASH;
+            verifiers |= type->checks_passwords ? 0U
+                                                : SASL_VERIFIER_TEXT | SASL_VERIFIER_SCRAM_SHA_256 |
+                                                      SASL_VERIFIER_SCRAM_SHA_1;
+        }
+    }
+    return verifiers;
+}
+
 /* What workers see, in this order: who offers by the new file asks the new file. */
 static void publish(struct auth *auth)
 {
     atomic_store(&auth->generations->verifiers,
-                 verifiers_of(accounts_facts(auth->accounts).schemes));
+                 verifiers_of(accounts_facts(auth->accounts).schemes) |
+                     verifiers_of_sources(&auth->configuration));
     atomic_fetch_add(&auth->generations->accounts_file, 1);
 }
 
 int auth_accounts_refresh(struct auth *auth, struct error *error)
 {
-    if (accounts_is_current(auth->accounts)) {
+    if (!configuration_has_file(&auth->configuration) || accounts_is_current(auth->accounts)) {
         return 0;
     }
     struct accounts *loaded;
@@ -107,8 +128,29 @@ static void watch(struct auth *auth)
     (void)uv_timer_start(&auth->look, on_look, LOOK_MS, LOOK_MS);
 }
 
+/* Nobody is in the file: for a name that is in no source there is a decoy all the same. */
+static int load_nobody(struct accounts **accounts_out, struct error *error)
+{
+    int empty = memfd_create("restante-no-accounts", MFD_CLOEXEC);
+    if (empty < 0) {
+        return error_set(error, ERROR_TEMPORARY, errno, "memory for no accounts");
+    }
+    if (accounts_load_descriptor(empty, "no accounts file", accounts_out, error) < 0) {
+        (void)close(empty);
+        return -1;
+    }
+    return 0;
+}
+
 int auth_accounts_start(struct auth *auth, struct error *error)
 {
+    if (!configuration_has_file(&auth->configuration)) {
+        if (load_nobody(&auth->accounts, error) < 0) {
+            return -1;
+        }
+        publish(auth);
+        return 0;
+    }
     if (accounts_load(auth->configuration.accounts_file, &auth->accounts, error) < 0) {
         return -1;
     }

@@ -42,8 +42,11 @@ void client_release(struct client *client)
     free_if_unused(client);
 }
 
-void client_describe(struct auth_result *result, const struct account *account)
+void client_describe(struct auth_result *result, const struct account *account, uint32_t source)
 {
+    result->source = source;
+    result->uid = account->uid;
+    result->gid = account->gid;
     (void)snprintf(result->user, sizeof result->user, "%s", account->name);
     if (account->maildrop != NULL) {
         (void)snprintf(result->path, sizeof result->path, "%s", account->maildrop);
@@ -90,6 +93,7 @@ static bool is_whole(const struct auth_request *request, ssize_t size)
            request->version == AUTH_PROTOCOL_VERSION &&
            request->facts.exporter_size <= sizeof request->facts.exporter &&
            request->facts.unique_size <= sizeof request->facts.unique &&
+           memchr(request->address, '\0', sizeof request->address) != NULL &&
            memchr(request->facts.certificate, '\0', sizeof request->facts.certificate) != NULL &&
            memchr(request->facts.timestamp, '\0', sizeof request->facts.timestamp) != NULL;
 }

@@ -12,18 +12,20 @@
 #include "account/verifier.h"
 #include "base/container_of.h"
 #include "base/user_name.h"
+#include "server/auth_search.h"
 #include "server/auth_state.h"
 
 enum { SALT_OCTETS = 16, DERIVE_OCTETS = 8192 };
 
 struct exchange {
     struct hash_job job;
+    struct search search;
     struct client *client;
     struct exchange *older, *newer;
     uint64_t id;
     struct sasl_server *server;
     enum sasl_mechanism mechanism;
-    bool busy; /* its job waits or runs */
+    bool busy; /* its job waits or runs, or its search */
     bool gone; /* cancelled meanwhile */
     bool proves_verifier;
     char name[USER_NAME_OCTETS_MAX + 1];             /* as the client gave it */
@@ -89,13 +91,14 @@ static void end(struct exchange *exchange)
     }
 }
 
+/* `account` is what the search has found, or NULL. */
 static void decide(struct exchange *exchange, enum error_kind kind, const struct account *account)
 {
     struct auth_result result = {.id = exchange->id,
                                  .generation = auth_accounts_generation(exchange->client->auth),
                                  .kind = kind};
     if (account != NULL) {
-        client_describe(&result, account);
+        client_describe(&result, account, exchange->search.source);
     } else {
         (void)snprintf(result.user, sizeof result.user, "%s", exchange->name);
     }
@@ -131,15 +134,41 @@ static void keep_name(struct exchange *exchange, const char *name)
     (void)snprintf(exchange->name, sizeof exchange->name, "%s", name);
 }
 
-/* The client is who it says; is that still somebody, and is what it proved still what is kept? */
-static void let_in(struct exchange *exchange, const char *name)
+static void search_for(struct exchange *exchange, const char *name,
+                       void (*done)(struct search *search))
 {
+    keep_name(exchange, name);
+    exchange->search.done = done;
+    exchange->busy = true;
+    search_start(&exchange->search, bytes_of(name));
+}
+
+/* What was found; the exchange goes on, unless it was cancelled meanwhile. */
+static bool take_found(struct exchange *exchange, struct account **account_out)
+{
+    exchange->busy = false;
+    *account_out = exchange->search.account;
+    exchange->search.account = NULL;
+    if (exchange->gone) {
+        *account_out = account_free(*account_out);
+        free_exchange(exchange);
+        return false;
+    }
+    return true;
+}
+
+/* The client is who it says; is that still somebody, and is what it proved still what is kept? */
+static void on_found_again(struct search *search)
+{
+    struct exchange *exchange = CONTAINER_OF(search, struct exchange, search);
     const struct auth *auth = exchange->client->auth;
     uint8_t hash[crypto_generichash_BYTES];
-    struct account *account = NULL;
-    struct error error = {0};
-    keep_name(exchange, name);
-    if (accounts_lookup(auth->accounts, bytes_of(name), &account, &error) == 0) {
+    struct account *account;
+    if (!take_found(exchange, &account)) {
+        return;
+    }
+    struct error error = search->error;
+    if (account != NULL) {
         hash_verifier(auth, account->verifier, hash);
         if (!account->may_login ||
             (exchange->proves_verifier &&
@@ -252,27 +281,29 @@ static void give_password(struct exchange *exchange, const struct account *accou
     handle(exchange, &event);
 }
 
-static void look_up(struct exchange *exchange, const char *name)
+/* Who shows the password in no other way than in clear is for this mechanism as one who is not there. */
+static void on_found(struct search *search)
 {
-    const struct auth *auth = exchange->client->auth;
+    struct exchange *exchange = CONTAINER_OF(search, struct exchange, search);
     bool scram = sasl_mechanism_family(exchange->mechanism) == SASL_FAMILY_SCRAM;
-    struct account *account = NULL;
-    struct error error = {0};
-    keep_name(exchange, name);
-    if (accounts_lookup(auth->accounts, bytes_of(name), &account, &error) < 0 &&
-        error.kind != ERROR_NO_SUCH_USER) {
-        decide(exchange, error.kind, NULL);
+    struct account *account;
+    if (!take_found(exchange, &account)) {
         return;
     }
-    if (account != NULL && !account->may_login) {
+    enum error_kind kind = search->error.kind;
+    if (account == NULL && kind != ERROR_NO_SUCH_USER && kind != ERROR_PERMANENT) {
+        decide(exchange, kind, NULL);
+        return;
+    }
+    if (account != NULL && (!account->may_login || account->verifier[0] == '\0')) {
         account = account_free(account);
     }
     exchange->proves_verifier = true;
     if (account != NULL) {
-        hash_verifier(auth, account->verifier, exchange->verifier_hash);
+        hash_verifier(exchange->client->auth, account->verifier, exchange->verifier_hash);
     }
     if (scram) {
-        give_keys(exchange, name, account);
+        give_keys(exchange, exchange->name, account);
     } else {
         give_password(exchange, account);
     }
@@ -286,10 +317,10 @@ static void handle(struct exchange *exchange, const struct sasl_event *event)
         challenge(exchange, event->octets);
         return;
     case SASL_EVENT_LOOKUP:
-        look_up(exchange, event->name);
+        search_for(exchange, event->name, on_found);
         return;
     case SASL_EVENT_DONE:
-        let_in(exchange, event->name);
+        search_for(exchange, event->name, on_found_again);
         return;
     case SASL_EVENT_VERIFY: /* workers collect passwords themselves */
     case SASL_EVENT_FAILED:
@@ -319,6 +350,9 @@ static int create(struct client *client, const struct auth_request *request,
     exchange->mechanism = mechanism;
     exchange->client = client;
     exchange->id = request->id;
+    exchange->search.auth = client->auth;
+    exchange->search.is_tls = facts->is_tls != 0;
+    memcpy(exchange->search.address, request->address, sizeof request->address);
     *exchange_out = exchange;
     return 0;
 }

@@ -3,7 +3,8 @@
 #define RESTANTE_SERVER_AUTH_STATE_H
 
 /* The auth process as its own files see it: auth.c is the process, auth_accounts.c the accounts file,
- * auth_clients.c the channels to the workers, auth_passwords.c and auth_exchanges.c answer what they ask. */
+ * auth_clients.c the channels to the workers, auth_search.c finds accounts in all sources, auth_passwords.c
+ * and auth_exchanges.c answer what workers ask. */
 
 #include <uv.h>
 
@@ -12,6 +13,7 @@
 #include "server/generations.h"
 #include "server/hash_queue.h"
 #include "server/messages.h"
+#include "server/source_queue.h"
 
 enum { AUTH_SALT_KEY_SIZE = 32, AUTH_MOST_EXCHANGES = 8192 /* of one worker */ };
 
@@ -23,7 +25,9 @@ struct auth {
     uv_fs_event_t watch;
     uv_timer_t look;
     struct configuration configuration;
-    struct accounts *accounts;
+    struct accounts *accounts; /* of nobody where the accounts file is no source */
+    struct source_queue
+        queues[CONFIGURATION_MOST_SOURCES]; /* those of the others, at their places */
     struct generations *generations;
     struct hash_queue hashes;
     uint8_t salt_key[AUTH_SALT_KEY_SIZE]; /* makes the salts that no verifier has */
@@ -53,8 +57,8 @@ uint64_t auth_accounts_generation(const struct auth *auth);
 void client_take(struct auth *auth, int channel); /* takes the channel */
 void client_close(struct client *client);         /* the worker is gone, or out of its mind */
 void client_send(struct client *client, struct auth_result *result);
-/* Fills what a worker wants to know of the account. */
-void client_describe(struct auth_result *result, const struct account *account);
+/* Fills what a worker wants to know of the account, which `source` has. */
+void client_describe(struct auth_result *result, const struct account *account, uint32_t source);
 /* Something that was asked is under way; done with, the client may be gone. */
 void client_use(struct client *client);
 void client_release(struct client *client);

@@ -73,6 +73,10 @@ static int take_message(struct child *child, const struct message *message, int 
     case MESSAGE_AUTH:
         child->auth = descriptor;
         return 0;
+    case MESSAGE_SOURCE:
+        child->source = descriptor;
+        child->source_index = message->kind;
+        return 0;
     case MESSAGE_TICKETS:
         child_take_tickets(message, &child->tickets);
         return 0;
@@ -96,6 +100,7 @@ static int take_message(struct child *child, const struct message *message, int 
     case MESSAGE_REFRESH:
     case MESSAGE_LOOKUP:
     case MESSAGE_READY:
+    case MESSAGE_KILL_SOURCE:
     case MESSAGE_GIVE_UP:
     case MESSAGE_REFRESHED:
     case MESSAGE_FOUND:
@@ -113,7 +118,8 @@ int child_start(const char *name, struct child *child_out, struct error *error)
     (void)signal(SIGINT, SIG_IGN);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)setenv("UV_USE_IO_URING", "0", 1); /* newer libuv would, and the sandbox forbids it */
-    *child_out = (struct child){.limits = -1, .generations = -1, .auth = -1, .certificates = -1};
+    *child_out = (struct child){
+        .limits = -1, .generations = -1, .auth = -1, .source = -1, .certificates = -1};
     if (fcntl(CHILD_CHANNEL, F_SETFD, FD_CLOEXEC) < 0) {
         return error_set(error, ERROR_USAGE, 0, "only restante serve starts this");
     }

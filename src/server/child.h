@@ -15,6 +15,8 @@ struct child {
     int limits;
     int generations;
     int auth;
+    int source; /* to auth, of a process of a source */
+    uint32_t source_index;
     int certificates;
     struct tls_tickets tickets;
     int listeners[CHILD_MOST_LISTENERS];

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "account/source.h"
 #include "base/container_of.h"
 #include "base/file.h"
 #include "base/ini_lines.h"
@@ -166,6 +167,38 @@ static void take_defaults(struct parser *parser)
     }
 }
 
+/* Each source needs what it asks. */
+static void check_sources(struct parser *parser)
+{
+    const struct configuration *out = parser->out;
+    unsigned line = configuration_line(out, "source");
+    for (uint32_t i = 0; i < out->sources.count; i++) {
+        const char *name = out->sources.list[i];
+        if (configuration_is_file(out, i)) {
+            if (out->accounts_file[0] == '\0') {
+                configuration_note(parser->notes, true, parser->name, line,
+                                   "file is missing in section [accounts]; write an absolute path");
+            }
+        } else if (source_type_find(bytes_of(name)) == NULL) {
+            configuration_note(parser->notes, true, parser->name, line,
+                               "source = %s: this build is without it; build with -D%s=enabled, or "
+                               "leave it out",
+                               name, name);
+        } else if (strcmp(name, "command") == 0 && out->source_command[0] == '\0') {
+            configuration_note(parser->notes, true, parser->name, line,
+                               "command is missing in section [accounts]; write the absolute path "
+                               "of a checkpassword program");
+        }
+    }
+    if (!configuration_has_file(out) && configuration_line(out, "file") != 0 &&
+        out->accounts_file[0] != '\0') {
+        configuration_note(parser->notes, false, parser->name, configuration_line(out, "file"),
+                           "file is not read, for source does not name it; write source = file, "
+                           "%s or leave it out",
+                           out->sources.list[0]);
+    }
+}
+
 static void check_meaning(struct parser *parser)
 {
     const struct configuration *out = parser->out;
@@ -213,6 +246,7 @@ int configuration_parse(const char *name, struct bytes text, struct configuratio
                            "neither a section nor a setting; write [section] or key = value");
     }
     take_defaults(&parser);
+    check_sources(&parser);
     if (notes->mistakes == 0) {
         check_meaning(&parser);
     }
@@ -245,6 +279,25 @@ int configuration_load(const char *path, struct configuration *out, struct error
                          notes.text);
     }
     return 0;
+}
+
+bool configuration_is_file(const struct configuration *configuration, uint32_t source)
+{
+    return strcmp(configuration->sources.list[source], "file") == 0;
+}
+
+bool configuration_has_source(const struct configuration *configuration, const char *name)
+{
+    uint32_t i = 0;
+    while (i < configuration->sources.count && strcmp(configuration->sources.list[i], name) != 0) {
+        i++;
+    }
+    return i < configuration->sources.count;
+}
+
+bool configuration_has_file(const struct configuration *configuration)
+{
+    return configuration_has_source(configuration, "file");
 }
 
 const char *configuration_setting(size_t index)

@@ -12,6 +12,9 @@ enum {
     CONFIGURATION_MOST_LISTEN = 16, /* of each kind */
     CONFIGURATION_MOST_FILES = 8,
     CONFIGURATION_MOST_WORKERS = 64,
+    CONFIGURATION_MOST_SOURCES = 8,
+    CONFIGURATION_MOST_SOURCE_PROCESSES = 16, /* of each */
+    CONFIGURATION_SOURCE_NAME_SIZE = 16,
 #define SETTING(section, key, field, kind, fallback) +1
     CONFIGURATION_SETTINGS = 0
 #include "server/settings.def"
@@ -67,7 +70,16 @@ struct configuration {
     struct configuration_files mail_roots; /* besides the one of `path` */
     uint64_t in_use_wait_ms;
     uint64_t take_over_idle_ms;
-    char accounts_file[CONFIGURATION_VALUE_SIZE];
+    struct configuration_sources {
+        char list[CONFIGURATION_MOST_SOURCES][CONFIGURATION_SOURCE_NAME_SIZE]; /* in order */
+        uint32_t count;
+    } sources;
+    char accounts_file[CONFIGURATION_VALUE_SIZE]; /* empty: "file" is not among the sources */
+    uint64_t source_timeout_ms;
+    uint32_t source_processes; /* of each source but the file */
+    char source_command[CONFIGURATION_VALUE_SIZE];
+    char command_user[CONFIGURATION_VALUE_SIZE]; /* empty: auth_user */
+    bool command_looks_up;
     char log_target[CONFIGURATION_VALUE_SIZE]; /* "stderr", "syslog", "journal" or a path */
     enum log_format log_format;
     enum log_level log_level;
@@ -99,6 +111,12 @@ int configuration_load(const char *path, struct configuration *out, struct error
 
 /* The line in which a setting stands; 0 if it does not. */
 unsigned configuration_line(const struct configuration *configuration, const char *key);
+
+/* Is that source the accounts file, which auth reads itself? */
+bool configuration_is_file(const struct configuration *configuration, uint32_t source);
+/* Is a source of that name in the list? */
+bool configuration_has_source(const struct configuration *configuration, const char *name);
+bool configuration_has_file(const struct configuration *configuration);
 
 /* Every setting as "section.key", for the test that compares them with the documentation: row `index`, or
  * NULL after the last. */

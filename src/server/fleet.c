@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/channel.h"
+#include "server/fleet_sources.h"
 
 enum { RESTART_MS = 1000, NO_NUMBER = LIMITS_MOST_PROCESSES };
 
@@ -63,12 +64,18 @@ static void send_configuration(const struct fleet *fleet, struct child_process *
 }
 
 /* Where our lines go, theirs go. */
-static void send_log(struct child_process *child)
+void fleet_send_log_to(struct child_process *child)
 {
     const struct log_output *output = log_current();
     struct message message = {
         .type = MESSAGE_LOG, .kind = output->target, .process = output->format};
     children_send(child, &message, output->descriptor);
+}
+
+void fleet_greet(const struct fleet *fleet, struct child_process *child)
+{
+    send_configuration(fleet, child);
+    fleet_send_log_to(child);
 }
 
 static void send_tickets(const struct harbour *harbour, struct child_process *worker)
@@ -119,10 +126,10 @@ static int start_auth(struct fleet *fleet, struct error *error)
     auth->number = NO_NUMBER;
     fleet->auth = auth;
     fleet->processes++;
-    send_configuration(fleet, auth);
-    send_log(auth);
+    fleet_greet(fleet, auth);
     send_descriptor(auth, MESSAGE_GENERATIONS, harbour->generations_writable);
     send_descriptor(auth, MESSAGE_START, -1);
+    fleet_sources_introduce(fleet);
     return 0;
 }
 
@@ -144,8 +151,7 @@ static int start_worker(struct fleet *fleet, uint32_t slot, struct error *error)
     worker->slot = slot;
     fleet->workers[slot] = worker;
     fleet->processes++;
-    send_configuration(fleet, worker);
-    send_log(worker);
+    fleet_greet(fleet, worker);
     send_descriptor(worker, MESSAGE_LIMITS, harbour->limits_descriptor);
     send_descriptor(worker, MESSAGE_GENERATIONS, harbour->generations_readable);
     send_tickets(harbour, worker);
@@ -208,20 +214,27 @@ static bool is_ready(const struct fleet *fleet)
     for (uint32_t slot = 0; slot < fleet->configuration.workers; slot++) {
         ready = ready && fleet->workers[slot] != NULL && fleet->workers[slot]->ready;
     }
-    return ready;
+    return ready && fleet_sources_are_ready(fleet);
+}
+
+void fleet_look_if_ready(struct fleet *fleet)
+{
+    if (!fleet->ready && !fleet->failed && is_ready(fleet)) {
+        fleet->ready = true;
+        fleet->events->ready(fleet);
+    }
 }
 
 static void on_message(struct child_process *child, const struct message *message)
 {
     struct fleet *fleet = child->owner;
-    if (message->type != MESSAGE_READY) {
+    if (message->type == MESSAGE_READY) {
+        child->ready = true;
+        fleet_look_if_ready(fleet);
+    } else if (message->type == MESSAGE_KILL_SOURCE && child == fleet->auth) {
+        fleet_sources_kill_one(fleet, message->process);
+    } else {
         fleet->events->message(fleet, child, message);
-        return;
-    }
-    child->ready = true;
-    if (!fleet->ready && !fleet->failed && is_ready(fleet)) {
-        fleet->ready = true;
-        fleet->events->ready(fleet);
     }
 }
 
@@ -277,12 +290,21 @@ static void on_gone(struct child_process *child, const char *how)
         restart(fleet); /* sessions go on that may log in */
     }
     end_auth_if_alone(fleet);
-    if (fleet->processes == 0) {
-        if (fleet->failed) {
-            fleet->events->failed(fleet);
-        } else if (fleet->draining) {
-            fleet->events->over(fleet);
-        }
+    fleet_look_if_over(fleet);
+}
+
+void fleet_look_if_over(struct fleet *fleet)
+{
+    if (fleet->processes > 0 || (!fleet->failed && !fleet->draining)) {
+        return;
+    }
+    if (fleet->source_count > 0) {
+        fleet->killed = true;
+        fleet_sources_kill(fleet); /* nobody is left whom they could answer */
+    } else if (fleet->failed) {
+        fleet->events->failed(fleet);
+    } else {
+        fleet->events->over(fleet);
     }
 }
 
@@ -313,13 +335,19 @@ struct fleet *fleet_start(struct harbour *harbour, const struct fleet_events *fl
     }
     (void)uv_timer_init(harbour->loop, &fleet->restart);
     fleet->restart.data = fleet;
+    (void)uv_timer_init(harbour->loop, &fleet->restart_sources);
+    fleet->restart_sources.data = fleet;
+    fleet->handles = 2;
     int result = start_auth(fleet, error);
+    if (result == 0) {
+        result = fleet_sources_start(fleet, error);
+    }
     for (uint32_t slot = 0; slot < configuration->workers && result == 0; slot++) {
         result = start_worker(fleet, slot, error);
     }
     if (result < 0) {
         fleet->failed = true;
-        if (fleet->processes == 0) {
+        if (fleet->processes + fleet->source_count == 0) {
             fleet_free(fleet);
             return NULL;
         }
@@ -371,12 +399,13 @@ void fleet_send_log(struct fleet *fleet)
 {
     for (uint32_t slot = 0; slot < CONFIGURATION_MOST_WORKERS; slot++) {
         if (fleet->workers[slot] != NULL) {
-            send_log(fleet->workers[slot]);
+            fleet_send_log_to(fleet->workers[slot]);
         }
     }
     if (fleet->auth != NULL) {
-        send_log(fleet->auth);
+        fleet_send_log_to(fleet->auth);
     }
+    fleet_sources_send_log(fleet);
 }
 
 void fleet_drain(struct fleet *fleet, uint64_t milliseconds)
@@ -399,11 +428,15 @@ void fleet_kill(struct fleet *fleet)
     if (fleet->auth != NULL) {
         children_kill(fleet->auth);
     }
+    fleet_sources_kill(fleet);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct fleet *fleet = handle->data;
+    if (--fleet->handles == 0) {
+        free(fleet);
+    }
 }
 
 void fleet_free(struct fleet *fleet)
@@ -411,4 +444,5 @@ void fleet_free(struct fleet *fleet)
     (void)close(fleet->text);
     certificates_close(&fleet->certificates);
     uv_close((uv_handle_t *)&fleet->restart, on_timer_closed);
+    uv_close((uv_handle_t *)&fleet->restart_sources, on_timer_closed);
 }

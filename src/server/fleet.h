@@ -47,7 +47,15 @@ struct fleet {
     char path[MESSAGE_PATH_SIZE];
     struct child_process *auth;
     struct child_process *workers[CONFIGURATION_MOST_WORKERS];
-    uint32_t processes; /* that live */
+    uint32_t processes; /* that live, without those of sources */
+    struct fleet_source {
+        struct child_process *process; /* NULL: none at this time */
+        uint64_t start_at, pause_ms;   /* of the next one, where it ended by itself */
+        bool was_silent;               /* for which it is being killed */
+    } sources[CONFIGURATION_MOST_SOURCES * CONFIGURATION_MOST_SOURCE_PROCESSES];
+    uint32_t source_count; /* that live */
+    uv_timer_t restart_sources;
+    uint32_t handles;   /* of timers that are open */
     uv_timer_t restart; /* of processes that ended as soon as they had begun */
     bool ready;
     bool failed;
@@ -80,6 +88,13 @@ void fleet_send_tickets(struct fleet *fleet);
 
 /* Hands a new log to every process. */
 void fleet_send_log(struct fleet *fleet);
+
+/* For fleet_sources.c. What every process gets first; where our lines go; is the fleet ready, or over, now
+ * that a process is? */
+void fleet_greet(const struct fleet *fleet, struct child_process *child);
+void fleet_send_log_to(struct child_process *child);
+void fleet_look_if_ready(struct fleet *fleet);
+void fleet_look_if_over(struct fleet *fleet);
 
 /* After `over` or `failed`. */
 void fleet_free(struct fleet *fleet);

@@ -36,10 +36,16 @@ static struct bytes connection_of(const struct session *session, char out[CONNEC
     return bytes_of(out);
 }
 
+/* Only what the first source says, which no other can overrule, is remembered. */
+static const char *first_source(const struct session *session)
+{
+    return session->worker->configuration.sources.list[0];
+}
+
 static void question_of(const struct session *session, struct bytes connection,
                         struct verification_question *out)
 {
-    *out = (struct verification_question){.source = bytes_of("file"),
+    *out = (struct verification_question){.source = bytes_of(first_source(session)),
                                           .user = bytes_of(session->asked_name),
                                           .service = bytes_of("pop3"),
                                           .connection = connection,
@@ -200,10 +206,19 @@ static void on_result(struct auth_call *call, const struct auth_result *result)
     session_drive(session);
 }
 
+/* Auth's own part, and the most that each source may take. */
+static uint64_t auth_ms(const struct session *session)
+{
+    const struct configuration *configuration = &session->worker->configuration;
+    uint32_t sources =
+        configuration->sources.count - (configuration_has_file(configuration) ? 1 : 0);
+    return AUTH_MS + sources * configuration->source_timeout_ms;
+}
+
 void login_wait_for_auth(struct session *session)
 {
     session->wait = WAIT_AUTH;
-    session->wait_until = session->asked_at + AUTH_MS;
+    session->wait_until = session->asked_at + auth_ms(session);
     pop3_server_flush(session->engine);
 }
 
@@ -242,7 +257,8 @@ void login_with_password(struct session *session, struct bytes name, struct byte
     char connection[CONNECTION_SIZE];
     question_of(session, connection_of(session, connection), &question);
     uint64_t generation = atomic_load(&worker->generations->accounts_file);
-    if (verification_cache_lookup(worker->cache, &question, generation, &answer)) {
+    if (configuration_is_file(&worker->configuration, 0) &&
+        verification_cache_lookup(worker->cache, &question, generation, &answer)) {
         login_succeed(session, answer.user, answer.maildrop);
     } else {
         ask_auth(session);

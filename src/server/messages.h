@@ -9,7 +9,9 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "account/source.h"
 #include "base/error.h"
+#include "base/user_name.h"
 #include "net/tls.h"
 #include "sasl/server.h"
 
@@ -38,9 +40,12 @@ enum message_type {
     MESSAGE_DRAIN, /* accept no more; sessions may go on for `milliseconds` (UINT64_MAX: for ever) */
     MESSAGE_FREED,   /* to the worker that asked: the maildrop of `ticket` was given up */
     MESSAGE_REFRESH, /* to auth: read the accounts again, answer REFRESHED with `ticket` */
-    MESSAGE_LOOKUP,  /* to auth: who is `name`, answer FOUND with `ticket` */
+    MESSAGE_SOURCE, /* to auth, and to a process of a source: one end of a channel between them. `kind` is
+                        the source's place in the list, `process` the process' number */
+    MESSAGE_LOOKUP, /* to auth: who is `name`, answer FOUND with `ticket` */
     /* from a child */
     MESSAGE_READY,
+    MESSAGE_KILL_SOURCE, /* from auth: `process` has not answered in time */
     MESSAGE_GIVE_UP, /* from a worker, and on to all others: who holds `device`, `inode`, silent for long? */
     MESSAGE_REFRESHED, /* `kind` and `path`: the error, if any */
     MESSAGE_FOUND      /* `kind`; `name` is canonical, `path` the maildrop's or empty */
@@ -94,6 +99,8 @@ struct auth_request {
 /* auth -> worker; only the used part of `challenge` is sent */
 struct auth_result {
     uint64_t id;
+    uint32_t source;              /* which has the account: its place in the list */
+    uint32_t uid, gid;            /* of the account; ACCOUNT_NO_ID: it has none */
     uint64_t generation;          /* of the accounts that the answer was made from */
     uint32_t kind;                /* enum error_kind; ERROR_NONE: these credentials are right */
     uint32_t may_cache;           /* nonzero: the worker may remember it under that generation */
@@ -102,6 +109,26 @@ struct auth_result {
     uint16_t is_challenge;        /* nonzero: nothing is decided, the client has to answer this */
     uint16_t challenge_size;
     uint8_t challenge[SASL_CHALLENGE_OCTETS_MAX];
+};
+
+/* auth -> a process of a source, one at a time. `data` holds the name, then the password; only the used part
+ * is sent. */
+struct source_request {
+    uint64_t id;
+    uint16_t name_size;
+    uint16_t password_size;
+    uint8_t has_password; /* else it is a look-up */
+    uint8_t is_tls;
+    char address[64];
+    uint8_t data[USER_NAME_OCTETS_MAX + SECRET_OCTETS_MAX];
+};
+
+/* a process of a source -> auth */
+struct source_reply {
+    uint64_t id;
+    uint32_t kind;  /* enum error_kind */
+    char text[300]; /* of the error, for the log */
+    struct source_answer answer;
 };
 
 #endif

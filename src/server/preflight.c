@@ -95,6 +95,28 @@ static void check_accounts(const char *path, const struct configuration *configu
     (void)accounts_free(accounts);
 }
 
+/* The program must be there and be run by whoever runs it. */
+static void check_command(const char *path, const struct configuration *configuration,
+                          struct configuration_notes *notes)
+{
+    char program[CONFIGURATION_VALUE_SIZE];
+    unsigned line = configuration_line(configuration, "command");
+    if (!configuration_has_source(configuration, "command")) {
+        return;
+    }
+    (void)snprintf(program, sizeof program, "%s", configuration->source_command);
+    program[strcspn(program, " \t")] = '\0';
+    if (access(program, X_OK) < 0) {
+        configuration_note(notes, true, path, line,
+                           "command = %s: %s; write the path of a program that may be run, or "
+                           "chmod +x it",
+                           program, strerror(errno));
+    }
+    if (configuration->command_user[0] != '\0') {
+        check_user(path, configuration, "command-user", configuration->command_user, notes);
+    }
+}
+
 /* The part of the template before its first field must be there, or an unmounted disk would look like
  * deleted mail. */
 static void check_mail_roots(const char *path, const struct configuration *configuration,
@@ -166,7 +188,10 @@ int preflight_load(const char *path, struct configuration *out, struct configura
     if (result == 0) {
         check_user(path, out, "user", out->user, notes);
         check_user(path, out, "auth-user", out->auth_user, notes);
-        check_accounts(path, out, notes);
+        if (configuration_has_file(out)) {
+            check_accounts(path, out, notes);
+        }
+        check_command(path, out, notes);
         check_mail_roots(path, out, notes);
         check_sandbox(path, out, notes);
         check_certificates(path, out, notes);

@@ -110,6 +110,9 @@ static int allow_accounts(int ruleset, const struct configuration *configuration
                           struct error *error)
 {
     const char *file = configuration->accounts_file;
+    if (!configuration_has_file(configuration)) {
+        return 0;
+    }
     char *real = realpath(file, NULL);
     int result = allow_folder_of(ruleset, file, error);
     if (result == 0 && real != NULL) {

@@ -244,6 +244,46 @@ static int parse_files(const char *value, void *field)
     return parse_list(value, take_file, field);
 }
 
+/* In the order in which they are written; commas or blanks between. */
+static int parse_sources(const char *value, void *field)
+{
+    static const char *const names[] = {"file", "pam", "command", "sqlite", "postgresql", NULL};
+    struct configuration_sources *sources = field;
+    unsigned taken = 0;
+    char copy[CONFIGURATION_VALUE_SIZE];
+    sources->count = 0;
+    if (parse_text(value, copy) < 0) {
+        return -1;
+    }
+    char *rest = copy;
+    for (char *name = strsep(&rest, ", \t"); name != NULL; name = strsep(&rest, ", \t")) {
+        unsigned choice;
+        if (*name == '\0') {
+            continue;
+        }
+        if (parse_choice(name, names, &choice) < 0 || (taken >> choice & 1) != 0) {
+            return -1;
+        }
+        taken |= 1U << choice;
+        memcpy(sources->list[sources->count++], names[choice], strlen(names[choice]) + 1);
+    }
+    return sources->count == 0 ? -1 : 0;
+}
+
+static int parse_processes(const char *value, void *field)
+{
+    return parse_unsigned(value, 1, CONFIGURATION_MOST_SOURCE_PROCESSES, field);
+}
+
+static int parse_optional_name(const char *value, void *field)
+{
+    if (strcmp(value, "none") == 0) {
+        *(char *)field = '\0';
+        return 0;
+    }
+    return parse_name(value, field);
+}
+
 static int take_address(const char *part, void *field)
 {
     struct configuration_addresses *addresses = field;
@@ -277,6 +317,10 @@ const struct kind kind_mechanisms = {
     parse_mechanisms,
     "auto, none or a list of names, like SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN"};
 const struct kind kind_file = {parse_file, "none or the absolute path of a file"};
+const struct kind kind_sources = {
+    parse_sources, "a list of file, pam, command, sqlite and postgresql, each at most once"};
+const struct kind kind_processes = {parse_processes, "a number from 1 to 16"};
+const struct kind kind_optional_name = {parse_optional_name, "none or the name of a system user"};
 const struct kind kind_files = {
     parse_files, "none or up to 8 absolute paths, like /etc/ssl/one.pem, /etc/ssl/two.pem"};
 const struct kind kind_folders = {

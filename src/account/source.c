@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#include "account/source.h"
+
+static const struct source_type *const types[] = {&source_command};
+
+const struct source_type *source_type_find(struct bytes name)
+{
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (bytes_equal(bytes_of(types[i]->name), name)) {
+            return types[i];
+        }
+    }
+    return NULL;
+}

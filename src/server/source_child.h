@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RESTANTE_SERVER_SOURCE_CHILD_H
+#define RESTANTE_SERVER_SOURCE_CHILD_H
+
+/* A process of one source of accounts: takes a question of auth's, asks the source, which may block, answers.
+ * Who waits for too long has it killed. Returns an exit status. */
+int source_child_run(void);
+
+#endif
