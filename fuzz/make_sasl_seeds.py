@@ -15,9 +15,11 @@ EXCHANGES = {
     "scram-1-plus": (2, 2 | 4, [b"p=tls-unique,a=alice,n=alice,r=x", b"c=biws,r=xnonce,p=" + PROOF[:28]]),
     "scram-256": (3, 16, [b"n,,n=a=2Clice=3D,r=x", b"c=biws,r=xnonce,p=" + PROOF, b""]),
     "scram-1": (4, 0, [b"y,,n=alice,r=x,t=y", b"c=eSws,r=xnonce,t=y,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts="]),
-    "cram": (5, 0, [b"alice b913a602c7eda7a495b4e6e7334d3890"]),
-    "plain": (6, 16, [b"alice\0alice\0secret"]),
-    "login": (7, 0, [b"alice", b"secret"]),
+    "oauthbearer": (5, 16 | 32 | 64 | 128, [b"n,a=al=2Cice,\1host=pop.example.org\1port=995\1auth=Bearer x.y==\1\1", b"\1"]),
+    "xoauth2": (6, 64, [b"user=alice\1auth=Bearer x\1\1", b""]),
+    "cram": (7, 0, [b"alice b913a602c7eda7a495b4e6e7334d3890"]),
+    "plain": (8, 16, [b"alice\0alice\0secret"]),
+    "login": (9, 0, [b"alice", b"secret"]),
 }
 FIRST = b"r=nonceX,s=c2FsdA==,i=4096"
 CHALLENGES = {
@@ -26,9 +28,11 @@ CHALLENGES = {
     "scram-1-plus": (2, 2 | 4, [FIRST + b",x=y", b"v=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts="]),
     "scram-256": (3, 0, [FIRST, b"e=invalid-proof"]),
     "scram-1": (4, 1, [b"r=nonceX,s=c2FsdA==,i=10000000", b"v=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=,x=y"]),
-    "cram": (5, 0, [b"<1896.697170952@postoffice.reston.mci.net>"]),
-    "plain": (6, 0, [b""]),
-    "login": (7, 0, [b"Username:", b"Password:"]),
+    "oauthbearer": (5, 0, [b'{"schemes":[{"a":"}"}],"status":"invalid_token","scope":"x"}']),
+    "xoauth2": (6, 0, [b'{"status":"401","schemes":"bearer"}']),
+    "cram": (7, 0, [b"<1896.697170952@postoffice.reston.mci.net>"]),
+    "plain": (8, 0, [b""]),
+    "login": (9, 0, [b"Username:", b"Password:"]),
 }
 
 

@@ -56,6 +56,9 @@ static void check(const struct sasl_event *event, enum sasl_family family)
         for (size_t i = 0; i < event->password.size; i++) {
             must(strchr("\r\n", event->password.data[i]) == NULL);
         }
+    } else if (event->type == SASL_EVENT_TOKEN) {
+        must(family == SASL_FAMILY_BEARER && event->password.size > 0);
+        must(memchr(event->password.data, 1, event->password.size) == NULL);
     } else if (event->type == SASL_EVENT_DONE) {
         must(family == SASL_FAMILY_EXTERNAL && strcmp(event->name, "alice") == 0);
     }
@@ -78,6 +81,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .certificate = (choices & 8) != 0 ? "alice" : NULL,
         .host = "host",
         .chosen = "nonce",
+        .hosts = (choices & 32) != 0 ? "pop.example.org:995 example.org" : NULL,
+        .scope = (choices & 64) != 0 ? "mail" : NULL,
+        .discovery = (choices & 128) != 0 ? "https://example.org/" : NULL,
     };
     struct sasl_server *server;
     struct sasl_event event;
@@ -89,6 +95,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < 6 && event.type != SASL_EVENT_DONE; i++) {
         if (event.type == SASL_EVENT_LOOKUP) {
             answer(server, family == SASL_FAMILY_SCRAM, &event);
+        } else if (event.type == SASL_EVENT_TOKEN) {
+            sasl_server_refuse_token(server, SASL_REFUSAL_INVALID_TOKEN, &event);
+            must(event.type == SASL_EVENT_CHALLENGE);
         } else {
             sasl_server_continue(server, take_message(&rest), &event);
         }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sasl/bearer_text.h"
 #include "sasl/client_exchange.h"
 
 enum { MD5_OCTETS = 16 };
@@ -36,6 +37,7 @@ static bool may_choose(enum sasl_mechanism mechanism, const struct sasl_client_c
     case SASL_FAMILY_LOGIN:
         return choice->password_allowed;
     case SASL_FAMILY_EXTERNAL:
+    case SASL_FAMILY_BEARER:
     case SASL_FAMILY_CRAM:
     case SASL_FAMILY_APOP:
         break;
@@ -70,9 +72,13 @@ static int keep_identity(struct sasl_client *client, const struct sasl_client_id
                          struct error *error)
 {
     enum sasl_family family = sasl_mechanism_family(client->mechanism);
+    bool token = family == SASL_FAMILY_BEARER;
+    size_t most = token ? SASL_CLIENT_TOKEN_OCTETS_MAX : SASL_CLIENT_PASSWORD_OCTETS_MAX;
+    if (token && !bearer_is_token(identity->password)) {
+        return error_set(error, ERROR_CONFIGURATION, 0, "what was given as the token is none");
+    }
     if (!keep(identity->name, client->name, sizeof client->name, &client->name_size) ||
-        !keep(identity->password, client->password, sizeof client->password,
-              &client->password_size) ||
+        !keep(identity->password, client->password, most, &client->password_size) ||
         !keep(identity->authorization, client->authorization, sizeof client->authorization,
               &client->authorization_size)) {
         return error_set(error, ERROR_CONFIGURATION, 0,
@@ -119,6 +125,8 @@ int sasl_client_create(enum sasl_mechanism mechanism, const struct sasl_client_i
     buffer_init(&client->header, client->header_memory, sizeof client->header_memory);
     buffer_init(&client->signed_text, client->signed_memory, sizeof client->signed_memory);
     buffer_init(&client->output, client->output_memory, sizeof client->output_memory);
+    (void)snprintf(client->host, sizeof client->host, "%s", facts->host == NULL ? "" : facts->host);
+    client->port = facts->port;
     (void)snprintf(client->own_nonce, sizeof client->own_nonce, "%s",
                    facts->nonce == NULL ? "" : facts->nonce);
     if (keep_identity(client, identity, error) < 0 || keep_binding(client, facts, error) < 0) {
@@ -195,6 +203,9 @@ void sasl_client_begin(struct sasl_client *client, struct sasl_client_event *eve
                       (struct bytes){client->authorization, client->authorization_size});
         sasl_client_send(client, SASL_CLIENT_AWAITS_NOTHING, event_out);
         return;
+    case SASL_FAMILY_BEARER:
+        bearer_client_first(client, event_out);
+        return;
     case SASL_FAMILY_LOGIN:
         wait_for_server(client, SASL_CLIENT_AWAITS_NAME, event_out);
         return;
@@ -256,6 +267,9 @@ void sasl_client_continue(struct sasl_client *client, struct bytes challenge,
     case SASL_CLIENT_AWAITS_SIGNATURE:
         scram_client_take_signature(client, challenge, event_out);
         return;
+    case SASL_CLIENT_AWAITS_REFUSAL:
+        bearer_client_take_refusal(client, challenge, event_out);
+        return;
     case SASL_CLIENT_AWAITS_NOTHING:
     case SASL_CLIENT_AWAITS_KEYS:
         break;
@@ -279,6 +293,11 @@ int sasl_client_finish(const struct sasl_client *client, struct error *error)
     return error_set(error, ERROR_PROTOCOL, 0, "%s: %s", sasl_mechanism_name(client->mechanism),
                      scram ? "the server did not prove that it knows the password"
                            : "the server ended the exchange before it was complete");
+}
+
+const char *sasl_client_status(const struct sasl_client *client)
+{
+    return client->status[0] == '\0' ? NULL : client->status;
 }
 
 int sasl_apop_digest(struct bytes timestamp, struct bytes password, char out[SASL_APOP_DIGEST_SIZE])

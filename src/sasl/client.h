@@ -19,6 +19,8 @@
 enum {
     SASL_CLIENT_NAME_OCTETS_MAX = 512,
     SASL_CLIENT_PASSWORD_OCTETS_MAX = 512,
+    SASL_CLIENT_TOKEN_OCTETS_MAX = 8192,
+    SASL_CLIENT_STATUS_SIZE = 64,
     SASL_CLIENT_CHALLENGE_OCTETS_MAX = 1536, /* longer challenges fail */
     SASL_CLIENT_ITERATIONS_MOST = 10000000   /* of SCRAM: seconds, not hours */
 };
@@ -26,7 +28,7 @@ enum {
 /* Copied; without NUL. */
 struct sasl_client_identity {
     struct bytes name;          /* who logs in */
-    struct bytes password;      /* nothing for EXTERNAL */
+    struct bytes password;      /* nothing for EXTERNAL; the token for OAUTHBEARER and XOAUTH2 */
     struct bytes authorization; /* to act as somebody else; empty: as oneself */
 };
 
@@ -36,6 +38,8 @@ struct sasl_client_facts {
     struct bytes tls_unique; /* RFC 5929 section 3: only of TLS 1.2, and then it is what is used */
     const char *offered; /* the server's list, spaces between: it tells what we could have used */
     const char *nonce;   /* instead of a random one: test vectors need it */
+    const char *host;    /* OAUTHBEARER: whom we connected to, and where; NULL and 0: not told */
+    uint32_t port;
 };
 
 /* What "auto" may choose. */
@@ -59,7 +63,8 @@ struct sasl_client_event {
 };
 
 /* The best of the server's list, spaces between: SCRAM bound to the channel, SCRAM, PLAIN, LOGIN.
- * SASL_MECHANISM_COUNT: none of them. EXTERNAL, CRAM-MD5 and APOP are for who asks for them by name. */
+ * SASL_MECHANISM_COUNT: none of them. EXTERNAL, CRAM-MD5, APOP and those that need a token are for who asks for them by
+ * name. */
 enum sasl_mechanism sasl_client_choose(const char *offered,
                                        const struct sasl_client_choice *choice);
 
@@ -81,6 +86,10 @@ void sasl_client_derive(struct sasl_client *client, struct sasl_client_event *ev
 /* The server says that we are logged in. -1, ERROR_PROTOCOL: before the exchange was complete, or, with SCRAM,
  * before it has proved that it knows the password; close the connection. */
 int sasl_client_finish(const struct sasl_client *client, struct error *error) MUST_CHECK;
+
+/* Why the server refused our token, as it said in the exchange (RFC 7628 section 3.2.2), printable and without
+ * quotes; NULL: it did not say. */
+const char *sasl_client_status(const struct sasl_client *client);
 
 enum { SASL_APOP_DIGEST_SIZE = 33 };
 /* APOP's digest (RFC 1939 section 7), NUL-terminated. -1: no memory. */

@@ -9,13 +9,14 @@
 
 /* What the server's next challenge is. */
 enum sasl_client_awaited {
-    SASL_CLIENT_AWAITS_NOTHING,  /* it has to say how it ends */
-    SASL_CLIENT_AWAITS_NAME,     /* LOGIN */
-    SASL_CLIENT_AWAITS_PASSWORD, /* LOGIN */
-    SASL_CLIENT_AWAITS_DIGEST,   /* CRAM-MD5 */
-    SASL_CLIENT_AWAITS_SALT,     /* SCRAM: server-first-message */
-    SASL_CLIENT_AWAITS_KEYS,     /* SCRAM: our own computing */
-    SASL_CLIENT_AWAITS_SIGNATURE /* SCRAM: server-final-message */
+    SASL_CLIENT_AWAITS_NOTHING,   /* it has to say how it ends */
+    SASL_CLIENT_AWAITS_NAME,      /* LOGIN */
+    SASL_CLIENT_AWAITS_PASSWORD,  /* LOGIN */
+    SASL_CLIENT_AWAITS_DIGEST,    /* CRAM-MD5 */
+    SASL_CLIENT_AWAITS_SALT,      /* SCRAM: server-first-message */
+    SASL_CLIENT_AWAITS_KEYS,      /* SCRAM: our own computing */
+    SASL_CLIENT_AWAITS_SIGNATURE, /* SCRAM: server-final-message */
+    SASL_CLIENT_AWAITS_REFUSAL    /* a token's, or the server says that we are in */
 };
 
 struct sasl_client {
@@ -25,7 +26,7 @@ struct sasl_client {
     struct error error;
     size_t name_size, password_size, authorization_size;
     uint8_t name[SASL_CLIENT_NAME_OCTETS_MAX];
-    uint8_t password[SASL_CLIENT_PASSWORD_OCTETS_MAX];
+    uint8_t password[SASL_CLIENT_TOKEN_OCTETS_MAX];
     uint8_t authorization[SASL_CLIENT_NAME_OCTETS_MAX];
 
     /* SCRAM */
@@ -44,8 +45,13 @@ struct sasl_client {
     uint8_t salt[SASL_CLIENT_CHALLENGE_OCTETS_MAX];
     uint8_t server_signature[SCRAM_KEY_OCTETS_MAX];
 
+    /* tokens */
+    char host[256];
+    uint32_t port;
+    char status[SASL_CLIENT_STATUS_SIZE]; /* empty: unknown */
+
     struct buffer output;
-    uint8_t output_memory[8192];
+    uint8_t output_memory[SASL_CLIENT_TOKEN_OCTETS_MAX + 3 * SASL_CLIENT_NAME_OCTETS_MAX + 512];
 };
 
 /* A step ends in one of these. */
@@ -53,6 +59,11 @@ void sasl_client_fail(struct sasl_client *client, enum error_kind kind, const ch
                       struct sasl_client_event *event);
 void sasl_client_send(struct sasl_client *client, enum sasl_client_awaited then,
                       struct sasl_client_event *event);
+
+/* bearer_client.c */
+void bearer_client_first(struct sasl_client *client, struct sasl_client_event *event);
+void bearer_client_take_refusal(struct sasl_client *client, struct bytes challenge,
+                                struct sasl_client_event *event);
 
 /* scram_client.c */
 void scram_client_first(struct sasl_client *client, struct sasl_client_event *event);

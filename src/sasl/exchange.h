@@ -15,6 +15,8 @@ enum sasl_awaited {
     SASL_AWAITS_PASSWORD,
     SASL_AWAITS_KEYS, /* the host's answer to LOOKUP */
     SASL_AWAITS_PROOF,
+    SASL_AWAITS_VERDICT, /* the host's answer to TOKEN */
+    SASL_AWAITS_DUMMY,   /* what a client says to the refusal of its token */
     SASL_AWAITS_END /* the empty message with which a client takes note of the last challenge */
 };
 
@@ -31,7 +33,8 @@ struct sasl_server {
     char name[USER_NAME_OCTETS_MAX + 1];
     char certificate[USER_NAME_OCTETS_MAX + 1]; /* empty: none */
     char host[256];
-    char chosen[256]; /* empty: random */
+    char chosen[256];                      /* empty: random */
+    const char *hosts, *scope, *discovery; /* of tokens, as the facts had them */
 
     /* SCRAM: the message that both sign, "client-first-bare,server-first," */
     struct buffer signed_text;
@@ -71,6 +74,10 @@ void scram_server_first(struct sasl_server *server, struct bytes message, struct
 void scram_server_take_keys(struct sasl_server *server, const struct scram_keys *keys, size_t count,
                             struct sasl_event *event);
 void scram_server_final(struct sasl_server *server, struct bytes message, struct sasl_event *event);
+
+/* bearer_server.c */
+void bearer_server_first(struct sasl_server *server, struct bytes message,
+                         struct sasl_event *event);
 
 /* digest_server.c */
 void cram_server_begin(struct sasl_server *server, struct sasl_event *event);

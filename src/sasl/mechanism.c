@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 
 enum {
+    SUFFICES_NONE = 0,
     SUFFICES_TEXT = SASL_VERIFIER_TEXT,
     SUFFICES_SCRAM_SHA_256 = SASL_VERIFIER_TEXT | SASL_VERIFIER_SCRAM_SHA_256,
     SUFFICES_SCRAM_SHA_1 = SASL_VERIFIER_TEXT | SASL_VERIFIER_SCRAM_SHA_1,
@@ -59,10 +60,14 @@ enum sasl_mechanism sasl_mechanism_find(struct bytes name)
 bool sasl_is_offered(const struct sasl_offer *offer, enum sasl_mechanism mechanism)
 {
     const struct row *row = &rows[mechanism];
-    bool clear = row->family == SASL_FAMILY_PLAIN || row->family == SASL_FAMILY_LOGIN;
+    bool token = row->family == SASL_FAMILY_BEARER;
+    bool clear = token || row->family == SASL_FAMILY_PLAIN || row->family == SASL_FAMILY_LOGIN;
     if ((clear && !offer->password_allowed) || (row->plus && !offer->has_binding) ||
         (row->family == SASL_FAMILY_EXTERNAL && !offer->has_certificate)) {
         return false;
+    }
+    if (token) {
+        return offer->has_tokens && (offer->chosen == 0 || (offer->chosen >> mechanism & 1) != 0);
     }
     if (offer->chosen != 0) {
         return (offer->chosen >> mechanism & 1) != 0 && (offer->verifiers & row->suffices) != 0;

@@ -18,6 +18,7 @@ enum sasl_mechanism {
 enum sasl_family {
     SASL_FAMILY_EXTERNAL, /* RFC 4422 appendix A */
     SASL_FAMILY_SCRAM,    /* RFC 5802, 7677 */
+    SASL_FAMILY_BEARER,   /* RFC 7628; XOAUTH2: Google's "XOAUTH2 Mechanism" */
     SASL_FAMILY_CRAM,     /* RFC 2195 */
     SASL_FAMILY_PLAIN,    /* RFC 4616 */
     SASL_FAMILY_LOGIN,    /* draft-murchison-sasl-login-00 */
@@ -40,6 +41,7 @@ struct sasl_offer {
     bool password_allowed; /* may a password be sent as it is? */
     bool has_binding;      /* can authentication be bound to the channel? */
     bool has_certificate;  /* does a certificate name the client? */
+    bool has_tokens;       /* is there who can check a token? */
 };
 
 enum { SASL_LIST_SIZE = 128 }; /* room for all names, spaces between and a NUL */

@@ -8,20 +8,6 @@
 #include "sasl/client_exchange.h"
 #include "sasl/scram_text.h"
 
-/* In names, comma and equals sign are written "=2C" and "=3D". */
-static void append_escaped(struct buffer *out, struct bytes name)
-{
-    for (size_t i = 0; i < name.size; i++) {
-        if (name.data[i] == ',') {
-            buffer_append_text(out, "=2C");
-        } else if (name.data[i] == '=') {
-            buffer_append_text(out, "=3D");
-        } else {
-            buffer_append_octet(out, name.data[i]);
-        }
-    }
-}
-
 /* gs2-cbind-flag "," [ "a=" authzid ] ",". "y" says that we could bind and that the server does not offer it:
  * if it did, somebody between us took that out (RFC 5802 section 6). */
 static void make_header(struct sasl_client *client)
@@ -36,7 +22,8 @@ static void make_header(struct sasl_client *client)
     buffer_append_octet(header, ',');
     if (client->authorization_size > 0) {
         buffer_append_text(header, "a=");
-        append_escaped(header, (struct bytes){client->authorization, client->authorization_size});
+        scram_append_name(header,
+                          (struct bytes){client->authorization, client->authorization_size});
     }
     buffer_append_octet(header, ',');
 }
@@ -57,7 +44,7 @@ void scram_client_first(struct sasl_client *client, struct sasl_client_event *ev
     make_header(client);
     make_nonce(client);
     buffer_append_text(text, "n=");
-    append_escaped(text, (struct bytes){client->name, client->name_size});
+    scram_append_name(text, (struct bytes){client->name, client->name_size});
     buffer_append_text(text, ",r=");
     buffer_append_text(text, client->own_nonce);
     buffer_append(&client->output, buffer_pending(&client->header));

@@ -8,30 +8,6 @@
 #include "sasl/exchange.h"
 #include "sasl/scram_text.h"
 
-/* "=2C" and "=3D" stand for comma and equals sign; any other "=" is an error. */
-static bool unescape(struct bytes value, uint8_t out[USER_NAME_OCTETS_MAX], struct bytes *name_out)
-{
-    size_t size = 0;
-    for (size_t i = 0; i < value.size; i++) {
-        uint8_t octet = value.data[i];
-        if (octet == '=') {
-            struct bytes code = {value.data + i, value.size - i < 3 ? value.size - i : 3};
-            bool comma = bytes_equal(code, bytes_of("=2C"));
-            if (!comma && !bytes_equal(code, bytes_of("=3D"))) {
-                return false;
-            }
-            octet = comma ? ',' : '=';
-            i += 2;
-        }
-        if (size == USER_NAME_OCTETS_MAX) {
-            return false;
-        }
-        out[size++] = octet;
-    }
-    *name_out = (struct bytes){out, size};
-    return true;
-}
-
 /* The flag that opens the GS2 header: which binding the client uses, and what it believes of us. "y" means
  * that it could bind and was told we could not: if we did offer it, someone between us took that out
  * (RFC 5802 section 6). */
@@ -67,14 +43,15 @@ static bool parse_first(struct sasl_server *server, struct bytes message, struct
     struct bytes nonce_field = scram_take_field(&rest);
     struct bytes name;
     if (bare.size == 0 || bytes_find(message, '\0') < message.size || !take_flag(server, flag) ||
-        !scram_value_of(name_field, 'n', &name) || !unescape(name, octets, &name) ||
+        !scram_value_of(name_field, 'n', &name) || !scram_unescape_name(name, octets, &name) ||
         !sasl_take_name(server, name) || !scram_value_of(nonce_field, 'r', nonce_out) ||
         !scram_is_printable(*nonce_out)) {
         return false;
     }
-    if (identity_field.size > 0 && (!scram_value_of(identity_field, 'a', &identity) ||
-                                    !unescape(identity, octets, &identity) || identity.size == 0 ||
-                                    !sasl_is_own_identity(server, identity))) {
+    if (identity_field.size > 0 &&
+        (!scram_value_of(identity_field, 'a', &identity) ||
+         !scram_unescape_name(identity, octets, &identity) || identity.size == 0 ||
+         !sasl_is_own_identity(server, identity))) {
         return false;
     }
     memcpy(server->header, message.data, server->header_size);

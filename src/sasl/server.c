@@ -11,6 +11,12 @@
 
 #include "sasl/exchange.h"
 
+size_t sasl_message_octets_max(enum sasl_mechanism mechanism)
+{
+    return sasl_mechanism_family(mechanism) == SASL_FAMILY_BEARER ? SASL_TOKEN_MESSAGE_OCTETS_MAX
+                                                                  : SASL_MESSAGE_OCTETS_MAX;
+}
+
 static void keep_binding(struct sasl_binding *binding, struct bytes octets)
 {
     if (octets.size <= sizeof binding->octets) {
@@ -42,6 +48,9 @@ int sasl_server_create(enum sasl_mechanism mechanism, const struct sasl_facts *f
     keep_text(server->certificate, sizeof server->certificate, facts->certificate);
     keep_text(server->host, sizeof server->host, facts->host);
     keep_text(server->chosen, sizeof server->chosen, facts->chosen);
+    server->hosts = facts->hosts;
+    server->scope = facts->scope;
+    server->discovery = facts->discovery;
     buffer_init(&server->output, server->output_memory, sizeof server->output_memory);
     buffer_init(&server->signed_text, server->signed_memory, sizeof server->signed_memory);
     *server_out = server;
@@ -174,6 +183,9 @@ static void take_first(struct sasl_server *server, struct bytes message, struct 
     case SASL_FAMILY_LOGIN:
         login_name(server, message, event);
         return;
+    case SASL_FAMILY_BEARER:
+        bearer_server_first(server, message, event);
+        return;
     case SASL_FAMILY_CRAM:
         cram_server_response(server, message, event);
         return;
@@ -205,7 +217,7 @@ void sasl_server_begin(struct sasl_server *server, const struct bytes *initial,
 void sasl_server_continue(struct sasl_server *server, struct bytes message,
                           struct sasl_event *event_out)
 {
-    if (message.size > SASL_MESSAGE_OCTETS_MAX) {
+    if (message.size > sasl_message_octets_max(server->mechanism)) {
         sasl_fail(server, event_out);
         return;
     }
@@ -229,6 +241,8 @@ void sasl_server_continue(struct sasl_server *server, struct bytes message,
         break;
     case SASL_AWAITS_NOTHING:
     case SASL_AWAITS_KEYS:
+    case SASL_AWAITS_VERDICT:
+    case SASL_AWAITS_DUMMY:
         break;
     }
     sasl_fail(server, event_out);

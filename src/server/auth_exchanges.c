@@ -322,6 +322,7 @@ static void handle(struct exchange *exchange, const struct sasl_event *event)
     case SASL_EVENT_DONE:
         search_for(exchange, event->name, on_found_again);
         return;
+    case SASL_EVENT_TOKEN:
     case SASL_EVENT_VERIFY: /* workers collect passwords themselves */
     case SASL_EVENT_FAILED:
         break;

@@ -41,6 +41,24 @@ static const struct {
     {NULL, {.verifiers = TEXT, .chosen = BIT(PLAIN) | BIT(SCRAM_SHA_256_PLUS)}, false},
     {"CRAM-MD5", {.verifiers = TEXT, .chosen = BIT(CRAM_MD5)}, false},
     {NULL, {.verifiers = TEXT, .chosen = BIT(MECHANISM_COUNT), .password_allowed = true}, false},
+    /* tokens: whatever the accounts have, but not where anybody listens */
+    {"OAUTHBEARER XOAUTH2", {.password_allowed = true, .has_tokens = true}, false},
+    {"OAUTHBEARER XOAUTH2 PLAIN LOGIN",
+     {.verifiers = HASH, .password_allowed = true, .has_tokens = true},
+     false},
+    {NULL, {.verifiers = HASH, .has_tokens = true}, false},
+    {"XOAUTH2",
+     {.verifiers = HASH, .chosen = BIT(XOAUTH2), .password_allowed = true, .has_tokens = true},
+     false},
+    {NULL, {.verifiers = HASH, .chosen = BIT(XOAUTH2), .password_allowed = true}, false},
+    {"EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER XOAUTH2 "
+     "CRAM-MD5 PLAIN LOGIN", /* all that there are fit */
+     {.verifiers = TEXT,
+      .password_allowed = true,
+      .has_binding = true,
+      .has_certificate = true,
+      .has_tokens = true},
+     true},
 };
 
 static void test_offers(void **state)
