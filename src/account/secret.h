@@ -2,7 +2,7 @@
 #ifndef RESTANTE_ACCOUNT_SECRET_H
 #define RESTANTE_ACCOUNT_SECRET_H
 
-/* A password while it is being checked: in locked memory between guard pages, kept out of core dumps,
+/* A password or a token while it is being checked: in locked memory between guard pages, kept out of core dumps,
  * wiped when freed. It is opaque so that nothing prints it by mistake. Secrets come from one pool of the
  * process; create and free take its mutex for some instructions, from any thread. */
 
@@ -13,6 +13,8 @@
 enum {
     SECRET_OCTETS_MAX = 512,
     SECRETS_MAX = 16384, /* alive at once in one process: 8 MiB */
+    SECRET_TOKEN_OCTETS_MAX = 8192,
+    SECRET_TOKENS_MAX = 1024, /* as many octets again */
 };
 
 struct secret;
@@ -21,13 +23,17 @@ struct secret;
  * SECRETS_MAX are alive; ERROR_TEMPORARY: no memory. */
 int secret_create(struct bytes octets, struct secret **secret_out, struct error *error) MUST_CHECK;
 
+/* The same for an access token, of up to SECRET_TOKEN_OCTETS_MAX octets, with a limit of its own. */
+int secret_create_token(struct bytes octets, struct secret **secret_out,
+                        struct error *error) MUST_CHECK;
+
 /* Appends octets that come in pieces. ERROR_LIMIT, and nothing is appended, where they do not fit. */
 int secret_append(struct secret *secret, struct bytes octets, struct error *error) MUST_CHECK;
 
 /* Borrowed until the secret is freed; a NUL that is not part of `size` follows the octets. */
 struct bytes secret_octets(const struct secret *secret);
 
-/* In a time that depends on neither value nor length. */
+/* In a time that depends on neither value nor length. A token is equal to no password. */
 bool secret_equal(const struct secret *a, const struct secret *b);
 bool secret_equal_octets(const struct secret *secret, struct bytes octets);
 

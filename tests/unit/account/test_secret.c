@@ -182,13 +182,51 @@ static void threads_do_not_mix(void **state)
     }
 }
 
+static void takes_tokens(void **state)
+{
+    (void)state;
+    static uint8_t octets[SECRET_TOKEN_OCTETS_MAX + 1];
+    static struct secret *all[SECRET_TOKENS_MAX];
+    struct secret *secret, *other, *password;
+    struct error error;
+    memset(octets, 'x', sizeof octets);
+    assert_int_equal(
+        secret_create_token((struct bytes){octets, SECRET_TOKEN_OCTETS_MAX}, &secret, NULL), 0);
+    struct bytes kept = secret_octets(secret);
+    assert_int_equal(kept.size, SECRET_TOKEN_OCTETS_MAX);
+    assert_memory_equal(kept.data, octets, kept.size);
+    assert_int_equal(kept.data[kept.size], 0);
+    assert_int_equal(secret_append(secret, bytes_of("x"), &error), -1);
+    assert_int_equal(error.kind, ERROR_LIMIT);
+    assert_int_equal(secret_create_token((struct bytes){octets, sizeof octets}, &other, &error),
+                     -1);
+    assert_int_equal(error.kind, ERROR_LIMIT);
+    assert_int_equal(secret_create_token(bytes_of("short"), &other, NULL), 0);
+    assert_int_equal(secret_create(bytes_of("short"), &password, NULL), 0);
+    assert_false(secret_equal(other, password));
+    assert_false(secret_equal(other, secret));
+    assert_true(secret_equal(other, other));
+    assert_false(secret_equal_octets(other, bytes_of("short")));
+    (void)secret_free(password);
+    (void)secret_free(other);
+    (void)secret_free(secret);
+    for (size_t i = 0; i < SECRET_TOKENS_MAX; i++) {
+        assert_int_equal(secret_create_token(bytes_of("short"), &all[i], NULL), 0);
+    }
+    assert_int_equal(secret_create_token(bytes_of("short"), &other, &error), -1);
+    assert_int_equal(error.kind, ERROR_LIMIT);
+    for (size_t i = 0; i < SECRET_TOKENS_MAX; i++) {
+        all[i] = secret_free(all[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keeps_what_it_was_given), cmocka_unit_test(grows_piece_by_piece),
-        cmocka_unit_test(equality_is_exact),       cmocka_unit_test(free_wipes),
-        cmocka_unit_test(pool_has_an_end),         cmocka_unit_test(threads_do_not_mix),
-        cmocka_unit_test(no_core_has_them),
+        cmocka_unit_test(takes_tokens),         cmocka_unit_test(keeps_what_it_was_given),
+        cmocka_unit_test(grows_piece_by_piece), cmocka_unit_test(equality_is_exact),
+        cmocka_unit_test(free_wipes),           cmocka_unit_test(pool_has_an_end),
+        cmocka_unit_test(threads_do_not_mix),   cmocka_unit_test(no_core_has_them),
     };
     return cmocka_run_group_tests_name("secret", tests, NULL, NULL);
 }
