@@ -7,6 +7,7 @@
 
 #include "fetch/option_kinds.h"
 #include "fetch/state_name.h"
+#include "sasl/mechanism.h"
 
 static const struct row {
     const char *name;
@@ -95,9 +96,17 @@ static const char *second_given(const struct fetch_account *account, const char 
     return NULL;
 }
 
+bool fetch_account_uses_token(const struct fetch_account *account)
+{
+    enum sasl_mechanism mechanism = sasl_mechanism_find(bytes_of(account->auth));
+    return mechanism != SASL_MECHANISM_COUNT &&
+           sasl_mechanism_family(mechanism) == SASL_FAMILY_BEARER;
+}
+
 /* Options of which an account has one. */
 static const char *const targets[] = {"maildir", "mbox", "pipe", "lmtp", NULL};
-static const char *const sources[] = {"password-command", "password-file", "keyring", NULL};
+static const char *const sources[] = {"password-command", "password-file", "keyring",
+                                      "token-command", NULL};
 static const char *const keepers[] = {"keep", "delete", NULL};
 
 static void clear(struct fetch_account *account, size_t index)
@@ -134,9 +143,28 @@ struct complaint {
     const char *text;
 };
 
+static struct complaint find_token_mistake(const struct fetch_account *account)
+{
+    bool by_token = fetch_account_uses_token(account);
+    if (by_token && account->token_command == NULL) {
+        return (struct complaint){"auth", "a login by token needs the token; write token-command = "
+                                          "COMMAND too"};
+    }
+    if (!by_token && account->token_command != NULL) {
+        return (struct complaint){"token-command", "a token is for auth = oauthbearer or xoauth2; "
+                                                   "write one of them, or password-command"};
+    }
+    if (by_token && account->tls == FETCH_TLS_NEVER) {
+        return (struct complaint){"tls", "who reads a token can use it, so it is sent under TLS "
+                                         "only; write implicit or stls"};
+    }
+    return (struct complaint){0};
+}
+
 static struct complaint find_contradiction(const struct fetch_account *account)
 {
     const char *second;
+    struct complaint complaint;
     if (account->host == NULL) {
         return (struct complaint){"host", "host is missing; write the name of the POP3 server"};
     }
@@ -149,8 +177,12 @@ static struct complaint find_contradiction(const struct fetch_account *account)
     }
     if ((second = second_given(account, sources)) != NULL) {
         return (struct complaint){
-            second, "a password has one source; write one of password-command, password-file and "
-                    "keyring"};
+            second, "a password has one source; write one of password-command, password-file, "
+                    "keyring and token-command"};
+    }
+    complaint = find_token_mistake(account);
+    if (complaint.text != NULL) {
+        return complaint;
     }
     if (account->lmtp != NULL && account->rcpt == NULL) {
         return (struct complaint){"lmtp", "lmtp needs a recipient; write rcpt = ADDRESS too"};

@@ -37,7 +37,7 @@ struct fetch_account {
     char *file; /* where its section stands; NULL: the command line */
     unsigned line;
     char *host, *user;
-    char *password_command, *password_file;
+    char *password_command, *password_file, *token_command;
     char *ca_file, *fingerprint; /* the latter: 64 lower-case hexadecimal digits */
     char *auth;                  /* "auto", "USER", or a name of sasl/mechanisms.def */
     char *filter;
@@ -55,6 +55,9 @@ struct fetch_account {
 struct fetch_account *fetch_account_create(const char *name);
 /* Takes NULL; returns NULL. */
 struct fetch_account *fetch_account_free(struct fetch_account *account);
+
+/* Does it log in by an access token (OAUTHBEARER, XOAUTH2), not by a password? */
+bool fetch_account_uses_token(const struct fetch_account *account);
 
 struct fetch_option {
     const char *name;

@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-enum { HELPER_OUTPUT_SIZE = 1024 };
+enum { HELPER_OUTPUT_SIZE = 8448 /* the longest token, and its line end */ };
 
 struct helper;
 

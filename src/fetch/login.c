@@ -78,7 +78,9 @@ static struct exchange *make_exchange(struct task *task, enum sasl_mechanism mec
     struct sasl_client_identity identity = {.name = bytes_of(task->account->user),
                                             .password = secret_octets(task->password)};
     struct sasl_client_facts facts = {.offered =
-                                          pop3_client_capabilities(task->client)->sasl_mechanisms};
+                                          pop3_client_capabilities(task->client)->sasl_mechanisms,
+                                      .host = task->account->host,
+                                      .port = task->account->port};
     struct error error = {.text = "no memory", .kind = ERROR_TEMPORARY};
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (tls != NULL) {
@@ -181,6 +183,13 @@ static void begin_pass(struct task *task)
     }
 }
 
+/* What the server said of our token before it refused it; NULL: nothing. */
+static const char *token_status(const struct task *task)
+{
+    const struct exchange *exchange = task->login.exchange;
+    return exchange == NULL ? NULL : sasl_client_status(exchange->client);
+}
+
 /* The login was refused: why, in words. */
 static void explain(struct task *task, const struct pop3_client_event *event)
 {
@@ -206,6 +215,12 @@ static void explain(struct task *task, const struct pop3_client_event *event)
     case POP3_CLIENT_CODE_OTHER:
     case POP3_CLIENT_CODE_AUTH:
     case POP3_CLIENT_CODE_UTF8:
+        if (token_status(task) != NULL) {
+            task_fail(task, ERROR_BAD_CREDENTIALS,
+                      "the login as %s by %s was refused: the token is \"%s\" to the server: %s",
+                      task->account->user, task->login.name, token_status(task), text);
+            break;
+        }
         task_fail(task, ERROR_BAD_CREDENTIALS, "the login as %s by %s was refused: %s",
                   task->account->user, task->login.name, text);
         break;

@@ -183,7 +183,7 @@ const struct option_kind option_kind_fingerprint = {
 const struct option_kind option_kind_auth = {
     parse_auth,
     "auto, USER, APOP, PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1 or SCRAM-SHA-256, these two also with "
-    "-PLUS",
+    "-PLUS, OAUTHBEARER or XOAUTH2",
     1, 0};
 const struct option_kind option_kind_timeout = {
     parse_timeout, "a number with a unit (ms, s, m), like 90s, of at most an hour", 0, 0};

@@ -11,7 +11,7 @@ enum { COMMAND_TIMEOUT_MS = 300000 }; /* a person may have to unlock something *
 
 enum password_source password_source(const struct fetch_account *account)
 {
-    if (account->password_command != NULL || account->keyring) {
+    if (account->password_command != NULL || account->token_command != NULL || account->keyring) {
         return PASSWORD_OF_COMMAND;
     }
     return account->password_file != NULL ? PASSWORD_OF_FILE : PASSWORD_OF_PERSON;
@@ -24,15 +24,16 @@ struct helper *password_run_command(uv_loop_t *loop, const struct fetch_account 
     (void)snprintf(port, sizeof port, "%u", account->port);
     const char *const keyring[] = {"secret-tool", "lookup", "service",     "restante", "host",
                                    account->host, "user",   account->user, NULL};
-    const char *const command[] = {"/bin/sh", "-c", account->password_command, NULL};
-    const struct helper_options options = {.arguments = account->password_command != NULL ? command
-                                                                                          : keyring,
+    const char *text =
+        account->token_command != NULL ? account->token_command : account->password_command;
+    const char *const command[] = {"/bin/sh", "-c", text, NULL};
+    const struct helper_options options = {.arguments = text != NULL ? command : keyring,
                                            .timeout_ms = COMMAND_TIMEOUT_MS,
                                            .has_terminal = true};
     return helper_start(loop, &options, done, owner, error);
 }
 
-int password_of_output(struct bytes output, struct secret **secret_out, struct error *error)
+static int take_line(struct bytes output, struct bytes *line_out, struct error *error)
 {
     struct bytes line = {.data = output.data, .size = bytes_find(output, '\n')};
     if (line.size != 0 && line.data[line.size - 1] == '\r') {
@@ -44,7 +45,19 @@ int password_of_output(struct bytes output, struct secret **secret_out, struct e
     if (bytes_find(line, '\0') < line.size || bytes_find(line, '\r') < line.size) {
         return error_set(error, ERROR_CONFIGURATION, 0, "what it gave is no password");
     }
-    return secret_create(line, secret_out, error);
+    *line_out = line;
+    return 0;
+}
+
+int password_of_output(const struct fetch_account *account, struct bytes output,
+                       struct secret **secret_out, struct error *error)
+{
+    struct bytes line;
+    if (take_line(output, &line, error) < 0) {
+        return -1;
+    }
+    return fetch_account_uses_token(account) ? secret_create_token(line, secret_out, error)
+                                             : secret_create(line, secret_out, error);
 }
 
 /* A file that others may read is no place for a password. */
@@ -83,7 +96,11 @@ int password_read_file(const char *path, struct secret **secret_out, struct erro
     if (size < 0) {
         return error_set(error, ERROR_CONFIGURATION, errno, "%s", path);
     }
-    int result = password_of_output((struct bytes){data, (size_t)size}, secret_out, &reason);
+    struct bytes line;
+    int result = take_line((struct bytes){data, (size_t)size}, &line, &reason);
+    if (result == 0) {
+        result = secret_create(line, secret_out, &reason);
+    }
     explicit_bzero(data, sizeof data);
     return result < 0 ? error_set(error, reason.kind, 0, "%s: %s", path, reason.text) : 0;
 }

@@ -2,7 +2,8 @@
 #ifndef RESTANTE_FETCH_PASSWORD_H
 #define RESTANTE_FETCH_PASSWORD_H
 
-/* Where an account's password comes from: a command, the keyring, or a private file. */
+/* Where an account's password comes from: a command, the keyring, or a private file; or its access token, from a
+ * command. */
 
 #include "account/secret.h"
 #include "fetch/account.h"
@@ -21,8 +22,8 @@ struct helper *password_run_command(uv_loop_t *loop, const struct fetch_account 
                                     helper_done *done, void *owner, struct error *error);
 
 /* The first line of what a command printed. */
-int password_of_output(struct bytes output, struct secret **secret_out,
-                       struct error *error) MUST_CHECK;
+int password_of_output(const struct fetch_account *account, struct bytes output,
+                       struct secret **secret_out, struct error *error) MUST_CHECK;
 
 /* The first line of the file, which must be a regular one that its owner alone may read. */
 int password_read_file(const char *path, struct secret **secret_out,

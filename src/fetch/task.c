@@ -305,7 +305,7 @@ static void on_password(void *owner, struct bytes output, const struct error *er
     task->helper = NULL;
     if (error != NULL) {
         task_fail(task, ERROR_CONFIGURATION, "there is no password: %s", error->text);
-    } else if (password_of_output(output, &task->password, &reason) < 0) {
+    } else if (password_of_output(task->account, output, &task->password, &reason) < 0) {
         task_fail(task, reason.kind, "there is no password: %s", reason.text);
     }
     if (task->error.kind != ERROR_NONE) {
