@@ -99,12 +99,12 @@ struct maildrop_operation {
 /* Whose maildrop. */
 struct maildrop_owner {
     const char *user; /* canonical name; user_name_check is applied to it */
-    const char
-        *path; /* where it is, if the account says so; NULL: the store's `path` is expanded */
+    const char *path; /* where it is, if the account says so; NULL: the store's is expanded */
+    const char *home; /* for a `path` that begins there; NULL: there is none */
 };
 
 struct maildrop_options {
-    const char *path; /* with %u, %n, %d; for maildir */
+    const char *path; /* as maildrop_path_check wants it; for maildir */
 };
 
 enum { MAILDROP_PAGE_ROWS = 64 };

@@ -8,12 +8,25 @@
 #include "base/buffer.h"
 #include "base/user_name.h"
 
+const char *maildrop_path_in_home(const char *pattern)
+{
+    if (strncmp(pattern, "~/", 2) == 0) {
+        return pattern + 1;
+    }
+    return strncmp(pattern, "%h/", 3) == 0 ? pattern + 2 : NULL;
+}
+
 int maildrop_path_check(const char *pattern, struct error *error)
 {
-    if (pattern[0] != '/') {
-        return error_set(error, ERROR_CONFIGURATION, 0, "a maildrop's path begins with '/'");
+    const char *rest = maildrop_path_in_home(pattern);
+    if (rest == NULL) {
+        rest = pattern;
     }
-    for (const char *at = strchr(pattern, '%'); at != NULL; at = strchr(at + 2, '%')) {
+    if (rest[0] != '/') {
+        return error_set(error, ERROR_CONFIGURATION, 0,
+                         "a maildrop's path begins with '/', '~/' or '%%h/'");
+    }
+    for (const char *at = strchr(rest, '%'); at != NULL; at = strchr(at + 2, '%')) {
         if (at[1] == '\0' || strchr("und%", at[1]) == NULL) {
             return error_set(error, ERROR_CONFIGURATION, 0,
                              "in a maildrop's path '%%' stands before u, n, d or another '%%'");
@@ -83,7 +96,16 @@ int maildrop_path_expand(const char *pattern, const struct maildrop_owner *owner
                          struct maildrop_path *path_out, struct error *error)
 {
     bool own = owner->path != NULL;
-    size_t capacity = strlen(own ? owner->path : pattern) + 1;
+    const char *in_home = own ? NULL : maildrop_path_in_home(pattern);
+    const char *home = in_home == NULL ? "" : owner->home;
+    if (home == NULL) {
+        return error_set(error, ERROR_CONFIGURATION, 0,
+                         "the account has no home folder for its maildrop to be in");
+    }
+    if (in_home != NULL) {
+        pattern = in_home;
+    }
+    size_t capacity = strlen(home) + strlen(own ? owner->path : pattern) + 1;
     for (const char *at = pattern; !own && *at != '\0'; at++) {
         capacity += *at == '%' ? USER_NAME_OCTETS_MAX : 0;
     }
@@ -93,6 +115,7 @@ int maildrop_path_expand(const char *pattern, const struct maildrop_owner *owner
     }
     struct buffer buffer;
     buffer_init(&buffer, path, capacity);
+    buffer_append_text(&buffer, home);
     if (own) {
         buffer_append_text(&buffer, owner->path);
     } else if (expand(pattern, bytes_of(owner->user), &buffer, error) < 0) {
@@ -104,7 +127,10 @@ int maildrop_path_expand(const char *pattern, const struct maildrop_owner *owner
     }
     buffer_append_octet(&buffer, '\0');
     const char *percent = own ? NULL : strchr(pattern, '%');
-    size_t fixed = percent != NULL ? (size_t)(percent - pattern) : buffer.written - 1;
+    size_t fixed = buffer.written - 1;
+    if (percent != NULL) {
+        fixed = strlen(home) + (size_t)(percent - pattern);
+    }
     *path_out = (struct maildrop_path){.path = path, .fixed = fixed_part(path, fixed)};
     if (path[0] != '/') {
         free(path);

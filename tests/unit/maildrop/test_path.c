@@ -51,6 +51,39 @@ static void the_accounts_path_comes_first(void **state)
     assert_int_equal(error.kind, ERROR_CONFIGURATION);
 }
 
+static void a_path_can_begin_in_the_home(void **state)
+{
+    (void)state;
+    struct {
+        const char *pattern, *home, *path, *fixed;
+    } cases[] = {
+        {"~/Maildir", "/home/al", "/home/al/Maildir", "/home/al"},
+        {"%h/Maildir/", "/home/al", "/home/al/Maildir", "/home/al"},
+        {"~/mail/%u/in", "/home/al", "/home/al/mail/al/in", "/home/al/mail"},
+        {"~/100%%", "/home/100%u", "/home/100%u/100%", "/home/100%u"},
+        {"~/%n", "/", "//al", "/"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct maildrop_owner owner = {.user = "al", .home = cases[i].home};
+        struct maildrop_path place;
+        struct error error;
+        assert_int_equal(maildrop_path_check(cases[i].pattern, &error), 0);
+        assert_int_equal(maildrop_path_expand(cases[i].pattern, &owner, &place, &error), 0);
+        assert_string_equal(place.path, cases[i].path);
+        assert_int_equal(place.fixed, strlen(cases[i].fixed));
+        free(place.path);
+        owner.home = NULL;
+        assert_int_equal(maildrop_path_expand(cases[i].pattern, &owner, &place, &error), -1);
+        assert_int_equal(error.kind, ERROR_CONFIGURATION);
+        owner.path = "/m/al";
+        assert_int_equal(maildrop_path_expand(cases[i].pattern, &owner, &place, &error), 0);
+        assert_string_equal(place.path, "/m/al");
+        free(place.path);
+    }
+    assert_null(maildrop_path_in_home("/~/Maildir"));
+    assert_null(maildrop_path_in_home("~al/Maildir"));
+}
+
 static void parts_that_could_leave_are_refused(void **state)
 {
     (void)state;
@@ -81,7 +114,8 @@ static void parts_that_could_leave_are_refused(void **state)
 static void wrong_patterns_are_refused(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"", "mail/%u", "/mail/%x", "/mail/%", "/mail/%%%"};
+    static const char *const wrong[] = {"",  "mail/%u", "/mail/%x", "/mail/%", "/mail/%%%",
+                                        "~", "~al/m",   "%h",       "/m/%h",   "~/%h"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct maildrop_options options = {.path = wrong[i]};
         struct maildrop_store *store;
@@ -110,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pattern_is_expanded),
         cmocka_unit_test(the_accounts_path_comes_first),
+        cmocka_unit_test(a_path_can_begin_in_the_home),
         cmocka_unit_test(parts_that_could_leave_are_refused),
         cmocka_unit_test(wrong_patterns_are_refused),
         cmocka_unit_test(a_user_that_no_path_may_see_is_refused_by_every_door),
