@@ -208,6 +208,12 @@ enum maildrop_progress maildrop_read(struct maildrop *maildrop, uint32_t index, 
     return submit(maildrop, operation);
 }
 
+int maildrop_descriptor(const struct maildrop *maildrop, uint64_t *octets_out)
+{
+    assert(maildrop->running == NULL);
+    return maildrop->store->type->descriptor(maildrop, octets_out);
+}
+
 bool maildrop_sent(struct maildrop *maildrop, uint64_t octets)
 {
     assert(maildrop->running == NULL);

@@ -149,6 +149,10 @@ enum maildrop_progress maildrop_read(struct maildrop *maildrop, uint32_t index, 
  * its row says otherwise, which was not known before, and is right at the next login. Not while an operation
  * is under way. */
 bool maildrop_sent(struct maildrop *maildrop, uint64_t octets);
+/* The file of the message that is open, for who reads it by himself, and how many of its octets are served.
+ * Borrowed until the message is closed; -1: this kind of store has none. Not while an operation is under
+ * way. */
+int maildrop_descriptor(const struct maildrop *maildrop, uint64_t *octets_out);
 /* Closes the message that is open, if any. */
 void maildrop_read_close(struct maildrop *maildrop);
 

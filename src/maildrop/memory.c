@@ -354,6 +354,13 @@ static bool memory_perform(struct maildrop *maildrop, struct maildrop_operation 
     return true;
 }
 
+static int memory_descriptor(const struct maildrop *maildrop, uint64_t *octets_out)
+{
+    (void)maildrop;
+    *octets_out = 0;
+    return -1;
+}
+
 static bool memory_sent(struct maildrop *maildrop, uint64_t octets)
 {
     (void)maildrop;
@@ -550,6 +557,7 @@ static const struct maildrop_type memory_type = {
     .cancel_open = memory_cancel_open,
     .identity = memory_identity,
     .perform = memory_perform,
+    .descriptor = memory_descriptor,
     .sent = memory_sent,
     .read_close = memory_read_close,
     .unlock = memory_unlock,

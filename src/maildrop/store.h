@@ -5,7 +5,8 @@
 #include "maildrop/maildrop.h"
 
 /* What a kind of store gives to maildrop.c, which does the rest: one operation of a maildrop at a time,
- * the others in a queue; first an attempt that cannot block, then the executor. */
+ * the others in a queue; first an attempt that cannot block, then the executor. A kind without the functions
+ * of delivery is only for reading. */
 struct maildrop_type {
     void (*store_free)(struct maildrop_store *store);
 
@@ -23,7 +24,8 @@ struct maildrop_type {
      * does what must be done under the lock before it goes, if anything. */
     bool (*perform)(struct maildrop *maildrop, struct maildrop_operation *operation,
                     bool may_block);
-    /* These two only while no operation is under way. */
+    /* These three only while no operation is under way. */
+    int (*descriptor)(const struct maildrop *maildrop, uint64_t *octets_out);
     bool (*sent)(struct maildrop *maildrop, uint64_t octets);
     void (*read_close)(struct maildrop *maildrop);
     /* The lock goes now, while an operation may be under way on another thread. */

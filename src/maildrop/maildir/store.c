@@ -74,6 +74,13 @@ static bool perform(struct maildrop *maildrop, struct maildrop_operation *operat
     return result != MAILDIR_WOULD_BLOCK;
 }
 
+static int descriptor(const struct maildrop *maildrop, uint64_t *octets_out)
+{
+    const struct maildir_maildrop *opened = (const struct maildir_maildrop *)(const void *)maildrop;
+    *octets_out = opened->message.size;
+    return opened->message.descriptor;
+}
+
 static bool sent(struct maildrop *maildrop, uint64_t octets)
 {
     return maildir_sent(maildir_of(maildrop), octets);
@@ -95,6 +102,7 @@ static const struct maildrop_type maildir_type = {
     .cancel_open = maildir_cancel_open,
     .identity = identity,
     .perform = perform,
+    .descriptor = descriptor,
     .sent = sent,
     .read_close = read_close,
     .unlock = unlock,
