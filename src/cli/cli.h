@@ -20,6 +20,7 @@ int cli_worker(int argc, char **argv);
 int cli_auth(int argc, char **argv);
 int cli_source(int argc, char **argv);
 int cli_checkpassword_reply(int argc, char **argv);
+int cli_delegate(int argc, char **argv);
 
 /* Prints "restante: TEXT" to stderr; returns the exit status that the error's kind has. */
 int cli_fail(const struct error *error);

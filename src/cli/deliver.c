@@ -11,20 +11,54 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "base/user_name.h"
 #include "cli/cli.h"
 #include "maildrop/maildrop.h"
 #include "server/configuration.h"
 #include "server/control.h"
 
-/* "user NAME" and perhaps " path PATH": the answer to a look-up, taken apart in place. */
-static int take_owner(char *answer, struct maildrop_owner *owner, struct error *error)
+/* Who is to write the mail. */
+struct writer {
+    bool is_owner; /* the maildrop's own user, not that of the workers */
+    uid_t uid;
+    gid_t gid; /* (gid_t)-1: the user's own */
+};
+
+/* Takes "WORD NUMBER " from the front of *text. */
+static bool take_number(char **text, const char *word, uint32_t *number_out)
 {
-    if (strncmp(answer, "user ", 5) != 0) {
+    size_t size = strlen(word);
+    char *end = strchr(*text, ' ');
+    end = end == NULL ? NULL : strchr(end + 1, ' ');
+    if (end == NULL || strncmp(*text, word, size) != 0 || (*text)[size] != ' ') {
+        return false;
+    }
+    struct bytes digits = {(const uint8_t *)*text + size + 1, (size_t)(end - *text) - size - 1};
+    uint64_t number;
+    if (bytes_equal_ignoring_case(digits, bytes_of("-1"))) {
+        number = UINT32_MAX;
+    } else if (number_parse(digits, UINT32_MAX - 1, &number) < 0) {
+        return false;
+    }
+    *number_out = (uint32_t)number;
+    *text = end + 1;
+    return true;
+}
+
+/* "user NAME", perhaps "uid UID gid GID" before and " path PATH" after it: the answer to a look-up, taken apart
+ * in place. */
+static int take_owner(char *answer, struct maildrop_owner *owner, struct writer *writer,
+                      struct error *error)
+{
+    *writer = (struct writer){.gid = (gid_t)-1};
+    *owner = (struct maildrop_owner){0};
+    writer->is_owner = take_number(&answer, "uid", &writer->uid);
+    bool good = !writer->is_owner || take_number(&answer, "gid", &writer->gid);
+    if (!good || strncmp(answer, "user ", 5) != 0) {
         return error_set(error, ERROR_PROTOCOL, 0, "the server's answer makes no sense");
     }
     owner->user = answer + 5;
-    owner->path = NULL;
     char *path = strstr(answer, " path /");
     if (path != NULL) {
         *path = '\0';
@@ -33,21 +67,50 @@ static int take_owner(char *answer, struct maildrop_owner *owner, struct error *
     return 0;
 }
 
-/* Mail belongs to the user that the workers run as. */
-static int drop_privileges(const char *user, struct error *error)
+static int become(const char *name, uid_t uid, gid_t gid, struct error *error)
 {
+    int groups = name != NULL ? initgroups(name, gid) : setgroups(1, &gid);
+    if (groups < 0 || setgid(gid) < 0 || setuid(uid) < 0) {
+        return error_set(error, ERROR_TEMPORARY, errno, "becoming user %s (uid %u)",
+                         name != NULL ? name : "", uid);
+    }
+    return 0;
+}
+
+static int become_owner(const struct writer *writer, const char *user, struct error *error)
+{
+    const struct passwd *entry = getpwuid(writer->uid);
+    if (geteuid() != 0) {
+        return geteuid() == writer->uid
+                   ? 0
+                   : error_set(error, ERROR_CONFIGURATION, 0,
+                               "the mail of %s belongs to uid %u, and this is uid %u: let the MTA "
+                               "start this as root or as that user",
+                               user, writer->uid, geteuid());
+    }
+    if (writer->gid == (gid_t)-1 && entry == NULL) {
+        return error_set(error, ERROR_CONFIGURATION, 0,
+                         "neither the account nor the system says a group for uid %u", writer->uid);
+    }
+    return become(entry == NULL ? NULL : entry->pw_name, writer->uid,
+                  writer->gid == (gid_t)-1 ? entry->pw_gid : writer->gid, error);
+}
+
+/* Mail belongs to the user that the workers run as, or to the one that the server named. */
+static int drop_privileges(const struct writer *writer, const struct maildrop_owner *owner,
+                           const char *workers, struct error *error)
+{
+    if (writer->is_owner) {
+        return become_owner(writer, owner->user, error);
+    }
     if (geteuid() != 0) {
         return 0;
     }
-    const struct passwd *entry = getpwnam(user);
+    const struct passwd *entry = getpwnam(workers);
     if (entry == NULL) {
-        return error_set(error, ERROR_CONFIGURATION, 0, "there is no system user %s", user);
+        return error_set(error, ERROR_CONFIGURATION, 0, "there is no system user %s", workers);
     }
-    if (initgroups(user, entry->pw_gid) < 0 || setgid(entry->pw_gid) < 0 ||
-        setuid(entry->pw_uid) < 0) {
-        return error_set(error, ERROR_TEMPORARY, errno, "becoming user %s", user);
-    }
-    return 0;
+    return become(workers, entry->pw_uid, entry->pw_gid, error);
 }
 
 static int copy_input(struct maildrop_delivery *delivery, struct error *error)
@@ -97,6 +160,7 @@ static int deliver(const char *path, const char *user, struct error *error)
     char request[320];
     char answer[1024];
     struct maildrop_owner owner;
+    struct writer writer;
     if (configuration_load(path, &configuration, error) < 0) {
         return -1;
     }
@@ -105,7 +169,8 @@ static int deliver(const char *path, const char *user, struct error *error)
     }
     (void)snprintf(request, sizeof request, "lookup %s", user);
     if (control_request(configuration.state_dir, request, answer, sizeof answer, error) < 0 ||
-        take_owner(answer, &owner, error) < 0 || drop_privileges(configuration.user, error) < 0) {
+        take_owner(answer, &owner, &writer, error) < 0 ||
+        drop_privileges(&writer, &owner, configuration.user, error) < 0) {
         return -1;
     }
     return store(&configuration, &owner, error);

@@ -30,6 +30,7 @@ static const struct subcommand subcommands[] = {
     {"auth", cli_auth, NULL},
     {"source", cli_source, NULL},
     {CHECKPASSWORD_REPLY_COMMAND, cli_checkpassword_reply, NULL},
+    {"delegate", cli_delegate, NULL},
 };
 
 static void print_help(FILE *out)

@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "cli/cli.h"
 #include "server/auth.h"
+#include "server/delegate.h"
 #include "server/master.h"
 #include "server/source_child.h"
 #include "server/worker.h"
@@ -74,4 +75,11 @@ int cli_checkpassword_reply(int argc, char **argv)
     (void)argc;
     (void)argv;
     return checkpassword_reply_write();
+}
+
+int cli_delegate(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return delegate_run();
 }

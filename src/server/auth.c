@@ -28,6 +28,21 @@ static void answer_refresh(struct auth *auth, const struct message *question)
     child_send(&reply);
 }
 
+static void describe(const struct auth *auth, const struct account *account, struct message *reply)
+{
+    struct auth_owner owner;
+    struct error error;
+    if (auth_owner_of(auth, account, &owner, &error) < 0) {
+        reply->kind = error.kind;
+        memcpy(reply->path, error.text, sizeof error.text);
+        return;
+    }
+    (void)snprintf(reply->name, sizeof reply->name, "%s", account->name);
+    memcpy(reply->path, owner.path, sizeof reply->path);
+    reply->uid = owner.uid;
+    reply->gid = owner.gid;
+}
+
 struct lookup {
     struct search search;
     uint64_t ticket;
@@ -42,10 +57,7 @@ static void on_looked_up(struct search *search)
         reply.kind = search->error.kind;
         memcpy(reply.path, search->error.text, sizeof search->error.text);
     } else {
-        (void)snprintf(reply.name, sizeof reply.name, "%s", account->name);
-        if (account->maildrop != NULL) {
-            (void)snprintf(reply.path, sizeof reply.path, "%s", account->maildrop);
-        }
+        describe(lookup->search.auth, account, &reply);
     }
     (void)account_free(account);
     child_send(&reply);
@@ -121,7 +133,8 @@ static int start(struct auth *auth, struct error *error)
     }
     auth->master.data = auth;
     (void)uv_poll_start(&auth->master, UV_READABLE, on_master);
-    return sandbox_enter(SANDBOX_AUTH, &auth->configuration, &auth->loop, SANDBOX_NEWEST, error);
+    struct sandbox sandbox = {.role = SANDBOX_AUTH, .configuration = &auth->configuration};
+    return sandbox_enter(&sandbox, &auth->loop, SANDBOX_NEWEST, error);
 }
 
 int auth_run(void)

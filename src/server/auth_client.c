@@ -30,13 +30,13 @@ static void stop_waiting(struct auth_client *client, struct auth_call *call)
 }
 
 static void finish(struct auth_client *client, struct auth_call *call,
-                   const struct auth_result *result)
+                   const struct auth_result *result, int maildrop)
 {
     stop_waiting(client, call);
     if (!result->is_challenge) {
         call->is_exchange = false;
     }
-    call->done(call, result);
+    call->done(call, result, maildrop);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -55,16 +55,18 @@ static void disconnect(struct auth_client *client)
     while (client->calls != NULL) {
         struct auth_call *call = *(struct auth_call **)client->calls;
         struct auth_result result = {.id = call->id, .kind = ERROR_TEMPORARY};
-        finish(client, call, &result);
+        finish(client, call, &result, -1);
     }
 }
 
-static void take_result(struct auth_client *client, const struct auth_result *result)
+static void take_result(struct auth_client *client, const struct auth_result *result, int maildrop)
 {
     struct auth_call key = {.id = result->id};
     struct auth_call **found = tfind(&key, &client->calls, compare);
     if (found != NULL) { /* else it was forgotten */
-        finish(client, *found, result);
+        finish(client, *found, result, maildrop);
+    } else if (maildrop >= 0) {
+        (void)close(maildrop);
     }
 }
 
@@ -76,17 +78,22 @@ static void on_result(uv_poll_t *poll, int status, int events)
     struct auth_client *client = channel->client;
     while (client->channel == channel) {
         struct auth_result result;
-        int descriptor;
+        int descriptor = -1;
         ssize_t size = channel_receive(channel->descriptor, &result, sizeof result, &descriptor);
         if (size < 0 && errno == EAGAIN) {
             return;
         }
         size_t head = offsetof(struct auth_result, challenge);
-        if (size < (ssize_t)head || (size_t)size != head + result.challenge_size) {
+        bool granted = size >= (ssize_t)head && result.kind == ERROR_NONE && result.is_granted != 0;
+        if (size < (ssize_t)head || (size_t)size != head + result.challenge_size ||
+            granted != (descriptor >= 0)) {
+            if (size > 0 && descriptor >= 0) {
+                (void)close(descriptor);
+            }
             disconnect(client);
             return;
         }
-        take_result(client, &result);
+        take_result(client, &result, descriptor);
     }
 }
 

@@ -16,7 +16,8 @@ struct auth_client;
 /* One question under way; embedded in who asks. `done` is called once for each question and each message that
  * continues it, unless it is forgotten before. */
 struct auth_call {
-    void (*done)(struct auth_call *call, const struct auth_result *result);
+    /* `maildrop`: the channel of a maildrop that was granted, which is the callee's; else -1. */
+    void (*done)(struct auth_call *call, const struct auth_result *result, int maildrop);
     uint64_t id;
     bool is_exchange; /* which auth keeps until it has decided, or is told to forget it */
 };

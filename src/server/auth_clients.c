@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The channels between auth and the workers: requests come in, each goes to who answers it. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -42,23 +41,25 @@ void client_release(struct client *client)
     free_if_unused(client);
 }
 
-void client_describe(struct auth_result *result, const struct account *account, uint32_t source)
-{
-    result->source = source;
-    result->uid = account->uid;
-    result->gid = account->gid;
-    (void)snprintf(result->user, sizeof result->user, "%s", account->name);
-    if (account->maildrop != NULL) {
-        (void)snprintf(result->path, sizeof result->path, "%s", account->maildrop);
-    }
-}
-
 void client_send(struct client *client, struct auth_result *result)
 {
+    struct error error;
+    int grant = -1;
+    if (result->is_granted != 0) {
+        grant = auth_grant(result, &error);
+        if (grant < 0) {
+            log_write(LOG_LEVEL_ERROR, "%s", error.text);
+            result->is_granted = 0;
+            result->kind = ERROR_TEMPORARY;
+        }
+    }
     size_t size = offsetof(struct auth_result, challenge) + result->challenge_size;
     if (!client->closed && !uv_is_closing((uv_handle_t *)&client->poll) &&
-        channel_send(client->channel, result, size, -1) < 0 && errno != EAGAIN) {
+        channel_send(client->channel, result, size, grant) < 0 && errno != EAGAIN) {
         client_close(client); /* a worker that does not read has a deadline of its own */
+    }
+    if (grant >= 0) {
+        (void)close(grant);
     }
     explicit_bzero(result, sizeof *result);
 }

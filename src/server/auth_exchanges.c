@@ -98,7 +98,8 @@ static void decide(struct exchange *exchange, enum error_kind kind, const struct
                                  .generation = auth_accounts_generation(exchange->client->auth),
                                  .kind = kind};
     if (account != NULL) {
-        client_describe(&result, account, exchange->search.source);
+        result.source = exchange->search.source;
+        auth_describe(exchange->client->auth, &result, account);
     } else {
         (void)snprintf(result.user, sizeof result.user, "%s", exchange->name);
     }

@@ -26,7 +26,8 @@ static void finish(struct check *check)
     if (check->error.kind == ERROR_NONE) {
         /* Only the file tells when it has changed, and what is asked before it could know the name now. */
         result.may_cache = search->is_file && search->source == 0;
-        client_describe(&result, search->account, search->source);
+        result.source = search->source;
+        auth_describe(search->auth, &result, search->account);
     }
     client_send(check->client, &result);
     (void)account_free(search->account);
@@ -144,7 +145,8 @@ static void on_apop_found(struct search *search)
         bool fits = sasl_apop_fits(bytes_of(apop->timestamp), password,
                                    (struct bytes){apop->digest, apop->digest_size});
         if (fits && usable) {
-            client_describe(&result, account, search->source);
+            result.source = search->source;
+            auth_describe(search->auth, &result, account);
         } else {
             result.kind = ERROR_BAD_CREDENTIALS;
         }

@@ -57,11 +57,23 @@ uint64_t auth_accounts_generation(const struct auth *auth);
 void client_take(struct auth *auth, int channel); /* takes the channel */
 void client_close(struct client *client);         /* the worker is gone, or out of its mind */
 void client_send(struct client *client, struct auth_result *result);
-/* Fills what a worker wants to know of the account, which `source` has. */
-void client_describe(struct auth_result *result, const struct account *account, uint32_t source);
 /* Something that was asked is under way; done with, the client may be gone. */
 void client_use(struct client *client);
 void client_release(struct client *client);
+
+/* auth_owners.c: whose mail it is, and where it is if the account says so. ERROR_PERMANENT: that user is not
+ * served; ERROR_CONFIGURATION: the account does not say enough. */
+struct auth_owner {
+    uint32_t uid, gid; /* ACCOUNT_NO_ID: that of the workers */
+    char path[MESSAGE_PATH_SIZE];
+};
+int auth_owner_of(const struct auth *auth, const struct account *account,
+                  struct auth_owner *owner_out, struct error *error) MUST_CHECK;
+/* Fills what a worker wants to know of an account that is let in; result->kind if it is not after all. */
+void auth_describe(const struct auth *auth, struct auth_result *result,
+                   const struct account *account);
+/* For a result that is_granted: the worker's end of a channel to the delegate, or -1. */
+int auth_grant(const struct auth_result *result, struct error *error) MUST_CHECK;
 
 /* auth_passwords.c */
 void auth_password(struct client *client, const struct auth_request *request);

@@ -16,6 +16,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "account/accounts.h"
 #include "server/channel.h"
 
 static int forbid_dumps(struct error *error)
@@ -94,6 +95,11 @@ static int take_message(struct child *child, const struct message *message, int 
     case MESSAGE_LOG:
         child_take_log(message, descriptor);
         return 0;
+    case MESSAGE_IDENTITY:
+        child->identity.uid = message->uid;
+        child->identity.gid = message->gid;
+        memcpy(child->identity.path, message->path, sizeof child->identity.path);
+        return 0;
     case MESSAGE_START:
     case MESSAGE_DRAIN:
     case MESSAGE_FREED:
@@ -104,6 +110,10 @@ static int take_message(struct child *child, const struct message *message, int 
     case MESSAGE_GIVE_UP:
     case MESSAGE_REFRESHED:
     case MESSAGE_FOUND:
+    case MESSAGE_GRANT:
+    case MESSAGE_END:
+    case MESSAGE_TAKEN:
+    case MESSAGE_IDLE:
         break;
     }
     return error_set(error, ERROR_PROTOCOL, 0, "an unexpected message of type %u", message->type);
@@ -144,6 +154,22 @@ int child_start(const char *name, struct child *child_out, struct error *error)
     return 0;
 }
 
+/* `name` NULL: the user is in no groups but `gid`. */
+static int become(const char *name, uid_t uid, gid_t gid, struct error *error)
+{
+    int groups = name != NULL ? initgroups(name, gid) : setgroups(1, &gid);
+    if (groups < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0) {
+        return error_set(error, ERROR_TEMPORARY, errno, "becoming user %s (uid %u)",
+                         name != NULL ? name : "", uid);
+    }
+    if (uid != 0 && setuid(0) == 0) {
+        return error_set(error, ERROR_PERMANENT, 0, "root could be regained after becoming uid %u",
+                         uid);
+    }
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user clears it */
+    return forbid_dumps(error);
+}
+
 int child_drop_privileges(const char *user, struct error *error)
 {
     if (geteuid() != 0) {
@@ -154,17 +180,26 @@ int child_drop_privileges(const char *user, struct error *error)
     if (entry == NULL) {
         return error_set(error, ERROR_CONFIGURATION, errno, "there is no system user %s", user);
     }
-    if (initgroups(user, entry->pw_gid) < 0 ||
-        setresgid(entry->pw_gid, entry->pw_gid, entry->pw_gid) < 0 ||
-        setresuid(entry->pw_uid, entry->pw_uid, entry->pw_uid) < 0) {
-        return error_set(error, ERROR_TEMPORARY, errno, "becoming user %s", user);
+    return become(user, entry->pw_uid, entry->pw_gid, error);
+}
+
+int child_become(const struct child_identity *identity, struct error *error)
+{
+    const struct passwd *entry = getpwuid(identity->uid);
+    gid_t gid = identity->gid;
+    if (geteuid() != 0 || identity->uid == 0) {
+        return error_set(error, ERROR_PERMANENT, 0, "uid %u cannot become uid %u", geteuid(),
+                         identity->uid);
     }
-    if (entry->pw_uid != 0 && setuid(0) == 0) {
-        return error_set(error, ERROR_PERMANENT, 0, "root could be regained after becoming %s",
-                         user);
+    if (gid == ACCOUNT_NO_ID) {
+        if (entry == NULL) {
+            return error_set(error, ERROR_CONFIGURATION, 0,
+                             "neither the account nor the system says a group for uid %u",
+                             identity->uid);
+        }
+        gid = entry->pw_gid;
     }
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user clears it */
-    return forbid_dumps(error);
+    return become(entry != NULL ? entry->pw_name : NULL, identity->uid, gid, error);
 }
 
 bool child_receive(struct message *message, int *descriptor_out)
@@ -185,7 +220,13 @@ bool child_receive(struct message *message, int *descriptor_out)
 
 void child_send(const struct message *message)
 {
-    for (int tries = 0; channel_send(CHILD_CHANNEL, message, sizeof *message, -1) < 0; tries++) {
+    child_send_with(message, -1);
+}
+
+void child_send_with(const struct message *message, int descriptor)
+{
+    for (int tries = 0; channel_send(CHILD_CHANNEL, message, sizeof *message, descriptor) < 0;
+         tries++) {
         struct pollfd poll_channel = {.fd = CHILD_CHANNEL, .events = POLLOUT};
         if (errno != EAGAIN || tries == 10 || poll(&poll_channel, 1, 1000) < 0) {
             log_write(LOG_LEVEL_ERROR, "the master does not answer");

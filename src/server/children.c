@@ -31,24 +31,32 @@ static void on_channel_closed(uv_handle_t *handle)
     free_if_over(child);
 }
 
+static void drop_received(struct child_process *child)
+{
+    if (child->received >= 0) {
+        (void)close(child->received);
+        child->received = -1;
+    }
+}
+
 static void read_channel(struct child_process *child)
 {
     for (;;) {
         struct message message;
         int descriptor;
         ssize_t size = channel_receive(child->channel, &message, sizeof message, &descriptor);
-        if (descriptor >= 0) {
-            (void)close(descriptor); /* no child has anything to hand over */
-        }
+        child->received = descriptor;
         if (size != (ssize_t)sizeof message) {
             if (size >= 0 || errno != EAGAIN) {
                 (void)uv_poll_stop(&child->poll); /* its exit is told by itself */
             }
+            drop_received(child);
             return;
         }
         message.name[sizeof message.name - 1] = '\0';
         message.path[sizeof message.path - 1] = '\0';
         child->events->message(child, &message);
+        drop_received(child);
     }
 }
 
@@ -107,6 +115,7 @@ struct child_process *children_start(uv_loop_t *loop, const char *role,
                                     .events = events,
                                     .owner = owner,
                                     .role = role,
+                                    .received = -1,
                                     .started = uv_now(loop)};
     (void)uv_poll_init(loop, &child->poll, child->channel);
     child->poll.data = child;

@@ -22,6 +22,7 @@ struct child_process {
     uv_process_t process;
     uv_poll_t poll;
     int channel;
+    int received; /* the descriptor that came with the message; whoever takes it writes -1 here */
     const struct child_events *events;
     void *owner; /* of whoever started it */
     struct child_process *next;

@@ -14,6 +14,7 @@
 #include "base/container_of.h"
 #include "base/file.h"
 #include "base/ini_lines.h"
+#include "maildrop/path.h"
 #include "server/setting_kinds.h"
 
 enum { CONFIGURATION_OCTETS_MOST = 1 << 20 };
@@ -205,6 +206,13 @@ static void check_meaning(struct parser *parser)
     if (out->listen.count + out->listen_tls.count == 0) {
         configuration_note(parser->notes, true, parser->name, configuration_line(out, "listen"),
                            "nothing is listened on; write listen or listen-tls = ADDRESS:PORT");
+    }
+    if (maildrop_path_in_home(out->path) != NULL && !out->as_user) {
+        configuration_note(
+            parser->notes, true, parser->name, configuration_line(out, "path"),
+            "path = %s: homes are only entered as their owners; write as-user = yes, "
+            "or a path that begins with / and has %%u in it",
+            out->path);
     }
     if (out->tls_certificates.count != out->tls_keys.count) {
         const char *given = out->tls_keys.count != 0 ? "key" : "certificate";

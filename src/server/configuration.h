@@ -70,6 +70,9 @@ struct configuration {
     struct configuration_files mail_roots; /* besides the one of `path` */
     uint64_t in_use_wait_ms;
     uint64_t take_over_idle_ms;
+    bool as_user;             /* the mail of who has a uid is read as that user */
+    uint32_t as_user_minimum; /* the least such uid */
+    uint64_t as_user_idle_ms; /* so long a delegate waits for work */
     struct configuration_sources {
         char list[CONFIGURATION_MOST_SOURCES][CONFIGURATION_SOURCE_NAME_SIZE]; /* in order */
         uint32_t count;

@@ -129,7 +129,7 @@ static void check_deadlines(struct session *session)
         if (session->wait == WAIT_AUTH) {
             struct auth_result late = {.kind = ERROR_TEMPORARY};
             auth_client_forget(&session->worker->auth, &session->call);
-            session->call.done(&session->call, &late);
+            session->call.done(&session->call, &late, -1);
         } else if (session->wait == WAIT_DELAY) {
             login_delay_is_over(session);
         } else if (session->wait == WAIT_THROTTLE) {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/executor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/container_of.h"
-
-enum { MOST_RUNNING = EXECUTOR_THREADS / 2 };
 
 struct running {
     uv_work_t work;
@@ -54,7 +53,7 @@ static void on_worked(uv_work_t *work, int status)
 
 static void start(struct executor *executor, struct executor_device *device)
 {
-    while (device->first != NULL && device->running < MOST_RUNNING) {
+    while (device->first != NULL && device->running < executor->most_running) {
         struct running *running = malloc(sizeof *running);
         if (running == NULL) {
             if (device->running == 0) {
@@ -84,9 +83,11 @@ static void submit(struct maildrop_executor *interface, struct maildrop_job *job
     start(executor, device);
 }
 
-void executor_init(struct executor *executor, uv_loop_t *loop)
+void executor_init(struct executor *executor, uv_loop_t *loop, uint32_t threads)
 {
-    *executor = (struct executor){.interface = {.submit = submit}, .loop = loop};
-    (void)setenv("UV_THREADPOOL_SIZE", "8", 1);
-    _Static_assert(EXECUTOR_THREADS == 8, "the text above says so");
+    char text[16];
+    *executor = (struct executor){
+        .interface = {.submit = submit}, .loop = loop, .most_running = (threads + 1) / 2};
+    (void)snprintf(text, sizeof text, "%u", threads);
+    (void)setenv("UV_THREADPOOL_SIZE", text, 1);
 }

@@ -9,7 +9,7 @@
 /* The store's work on libuv's pool of threads. One device never has more than half of the threads, so
  * that a disk that hangs leaves the others to everybody else. */
 
-enum { EXECUTOR_THREADS = 8, EXECUTOR_MOST_DEVICES = 16 };
+enum { EXECUTOR_MOST_DEVICES = 16 };
 
 struct executor_device {
     uint64_t device;
@@ -20,11 +20,12 @@ struct executor_device {
 struct executor {
     struct maildrop_executor interface;
     uv_loop_t *loop;
+    uint32_t most_running; /* jobs of one device */
     struct executor_device devices[EXECUTOR_MOST_DEVICES];
     uint32_t device_count;
 };
 
-/* Before the process has used the pool: it also sets the pool's size. `loop` is borrowed. */
-void executor_init(struct executor *executor, uv_loop_t *loop);
+/* Before the process has used the pool: its size is set to `threads` (1 to 99). `loop` is borrowed. */
+void executor_init(struct executor *executor, uv_loop_t *loop, uint32_t threads);
 
 #endif

@@ -231,6 +231,8 @@ static void on_message(struct child_process *child, const struct message *messag
     if (message->type == MESSAGE_READY) {
         child->ready = true;
         fleet_look_if_ready(fleet);
+    } else if (message->type == MESSAGE_GRANT && child == fleet->auth) {
+        delegates_grant(&fleet->delegates, message, child->received);
     } else if (message->type == MESSAGE_KILL_SOURCE && child == fleet->auth) {
         fleet_sources_kill_one(fleet, message->process);
     } else {
@@ -298,9 +300,10 @@ void fleet_look_if_over(struct fleet *fleet)
     if (fleet->processes > 0 || (!fleet->failed && !fleet->draining)) {
         return;
     }
-    if (fleet->source_count > 0) {
+    if (fleet->source_count + fleet->delegates.count > 0) {
         fleet->killed = true;
         fleet_sources_kill(fleet); /* nobody is left whom they could answer */
+        delegates_kill(&fleet->delegates);
     } else if (fleet->failed) {
         fleet->events->failed(fleet);
     } else {
@@ -337,7 +340,8 @@ struct fleet *fleet_start(struct harbour *harbour, const struct fleet_events *fl
     fleet->restart.data = fleet;
     (void)uv_timer_init(harbour->loop, &fleet->restart_sources);
     fleet->restart_sources.data = fleet;
-    fleet->handles = 2;
+    delegates_init(&fleet->delegates, fleet);
+    fleet->handles = 3;
     int result = start_auth(fleet, error);
     if (result == 0) {
         result = fleet_sources_start(fleet, error);
@@ -406,6 +410,7 @@ void fleet_send_log(struct fleet *fleet)
         fleet_send_log_to(fleet->auth);
     }
     fleet_sources_send_log(fleet);
+    delegates_send_log(&fleet->delegates);
 }
 
 void fleet_drain(struct fleet *fleet, uint64_t milliseconds)
@@ -429,6 +434,7 @@ void fleet_kill(struct fleet *fleet)
         children_kill(fleet->auth);
     }
     fleet_sources_kill(fleet);
+    delegates_kill(&fleet->delegates);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -445,4 +451,5 @@ void fleet_free(struct fleet *fleet)
     certificates_close(&fleet->certificates);
     uv_close((uv_handle_t *)&fleet->restart, on_timer_closed);
     uv_close((uv_handle_t *)&fleet->restart_sources, on_timer_closed);
+    uv_close((uv_handle_t *)&fleet->delegates.look, on_timer_closed);
 }

@@ -10,6 +10,7 @@
 #include "server/children.h"
 #include "server/configuration.h"
 #include "server/connection_limits.h"
+#include "server/delegates.h"
 #include "server/sockets.h"
 
 struct harbour {
@@ -47,7 +48,8 @@ struct fleet {
     char path[MESSAGE_PATH_SIZE];
     struct child_process *auth;
     struct child_process *workers[CONFIGURATION_MOST_WORKERS];
-    uint32_t processes; /* that live, without those of sources */
+    struct delegates delegates;
+    uint32_t processes; /* that live, without delegates and those of sources */
     struct fleet_source {
         struct child_process *process; /* NULL: none at this time */
         uint64_t start_at, pause_ms;   /* of the next one, where it ended by itself */
@@ -89,7 +91,7 @@ void fleet_send_tickets(struct fleet *fleet);
 /* Hands a new log to every process. */
 void fleet_send_log(struct fleet *fleet);
 
-/* For fleet_sources.c. What every process gets first; where our lines go; is the fleet ready, or over, now
+/* For fleet_sources.c and delegates.c. What every process gets first; where our lines go; is the fleet ready, or over, now
  * that a process is? */
 void fleet_greet(const struct fleet *fleet, struct child_process *child);
 void fleet_send_log_to(struct child_process *child);

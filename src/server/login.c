@@ -3,9 +3,11 @@
  * login; what limits a user's logins. Exchanges of SASL are login_sasl.c's, which ends in the same ways. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/container_of.h"
 #include "base/user_name.h"
+#include "server/delegate_maildrop.h"
 #include "server/session.h"
 
 enum {
@@ -91,6 +93,7 @@ void login_fail(struct session *session, enum error_kind kind)
     struct worker *worker = session->worker;
     uint64_t until = session->asked_at + worker->configuration.failure_delay_ms;
     session->refusal = kind;
+    session->granted = maildrop_store_free(session->granted);
     if (kind == ERROR_BAD_CREDENTIALS || kind == ERROR_NO_SUCH_USER) {
         throttle_count_failure(session);
         session->bad_logins++;
@@ -150,16 +153,37 @@ static enum error_kind take_place(struct session *session, const char *user)
     return ERROR_NONE;
 }
 
-void login_succeed(struct session *session, const char *user, const char *path)
+/* Where auth granted a maildrop: false if it cannot be had. */
+static bool take_grant(struct session *session, int maildrop)
+{
+    struct worker *worker = session->worker;
+    struct error error;
+    if (maildrop < 0) {
+        return true;
+    }
+    session->granted =
+        delegate_maildrop_create(&worker->loop, &worker->executor.interface, maildrop, &error);
+    if (session->granted == NULL) {
+        log_write(LOG_LEVEL_ERROR, "%s", error.text);
+        (void)close(maildrop);
+    }
+    return session->granted != NULL;
+}
+
+void login_succeed(struct session *session, const char *user, const char *path, int maildrop)
 {
     struct error error;
     session->wait = WAIT_NOTHING;
+    if (!take_grant(session, maildrop)) {
+        login_fail(session, ERROR_TEMPORARY);
+        return;
+    }
     if (user_name_check(bytes_of(user), &error) < 0) {
         log_write(LOG_LEVEL_ERROR, "%s", error.text);
         login_fail(session, ERROR_PERMANENT);
         return;
     }
-    if (!is_within_roots(session, user, path)) {
+    if (session->granted == NULL && !is_within_roots(session, user, path)) {
         login_fail(session, ERROR_PERMANENT);
         return;
     }
@@ -185,7 +209,7 @@ void login_succeed(struct session *session, const char *user, const char *path)
     pop3_server_authenticated(session->engine);
 }
 
-static void on_result(struct auth_call *call, const struct auth_result *result)
+static void on_result(struct auth_call *call, const struct auth_result *result, int maildrop)
 {
     struct session *session = session_of_call(call);
     session->wait = WAIT_NOTHING;
@@ -201,7 +225,7 @@ static void on_result(struct auth_call *call, const struct auth_result *result)
             verification_cache_insert(session->worker->cache, &question, result->generation,
                                       &answer);
         }
-        login_succeed(session, result->user, path);
+        login_succeed(session, result->user, path, maildrop);
     }
     session_drive(session);
 }
@@ -259,7 +283,7 @@ void login_with_password(struct session *session, struct bytes name, struct byte
     uint64_t generation = atomic_load(&worker->generations->accounts_file);
     if (configuration_is_file(&worker->configuration, 0) &&
         verification_cache_lookup(worker->cache, &question, generation, &answer)) {
-        login_succeed(session, answer.user, answer.maildrop);
+        login_succeed(session, answer.user, answer.maildrop, -1);
     } else {
         ask_auth(session);
     }

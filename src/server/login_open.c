@@ -9,6 +9,7 @@ enum { RETRY_MS = 250 };
 static void refuse_open(struct session *session, enum error_kind kind)
 {
     login_forget_user(session);
+    session->granted = maildrop_store_free(session->granted);
     session->wait = WAIT_NOTHING;
     pop3_server_failed(session->engine, session_failure_of(kind));
 }
@@ -68,8 +69,9 @@ static void on_opened(struct session *session)
 static void try_open(struct session *session)
 {
     struct maildrop_owner owner = {.user = session->user, .path = session->path};
-    enum maildrop_progress progress =
-        maildrop_open(session->worker->store, &owner, &session->operation);
+    struct maildrop_store *store =
+        session->granted != NULL ? session->granted : session->worker->store;
+    enum maildrop_progress progress = maildrop_open(store, &owner, &session->operation);
     if (progress == MAILDROP_PENDING) {
         session->wait = WAIT_OPEN;
     }

@@ -64,7 +64,7 @@ void login_offer(struct session *session)
     session->connection.timestamp = session->timestamp;
 }
 
-static void on_result(struct auth_call *call, const struct auth_result *result)
+static void on_result(struct auth_call *call, const struct auth_result *result, int maildrop)
 {
     struct session *session = CONTAINER_OF(call, struct session, call);
     session->wait = WAIT_NOTHING;
@@ -76,7 +76,8 @@ static void on_result(struct auth_call *call, const struct auth_result *result)
     } else if (result->is_challenge) {
         pop3_server_challenge(session->engine, result->challenge, result->challenge_size);
     } else {
-        login_succeed(session, result->user, result->path[0] == '\0' ? NULL : result->path);
+        login_succeed(session, result->user, result->path[0] == '\0' ? NULL : result->path,
+                      maildrop);
     }
     session_drive(session);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/mail_roots.h"
 
+#include "maildrop/path.h"
+
 /* Without slashes at its end, but at least "/". */
 static void trim(char *path)
 {
@@ -12,12 +14,14 @@ static void trim(char *path)
 
 void mail_roots_of(const struct configuration *configuration, struct mail_roots *roots_out)
 {
-    char *root = roots_out->list[0];
-    memcpy(root, configuration->path, CONFIGURATION_VALUE_SIZE);
-    root[strcspn(root, "%")] = '\0';
-    strrchr(root, '/')[1] = '\0'; /* a path begins with one */
-    trim(root);
-    roots_out->count = 1;
+    roots_out->count = 0;
+    if (maildrop_path_in_home(configuration->path) == NULL) {
+        char *root = roots_out->list[roots_out->count++];
+        memcpy(root, configuration->path, CONFIGURATION_VALUE_SIZE);
+        root[strcspn(root, "%")] = '\0';
+        strrchr(root, '/')[1] = '\0'; /* a path begins with one */
+        trim(root);
+    }
     for (uint32_t i = 0; i < configuration->mail_roots.count; i++) {
         char *more = roots_out->list[roots_out->count++];
         memcpy(more, configuration->mail_roots.list[i], CONFIGURATION_VALUE_SIZE);

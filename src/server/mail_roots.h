@@ -4,10 +4,11 @@
 
 #include "server/configuration.h"
 
-/* The folders that maildrops may lie in: the part of `[maildrop] path` that is the same for all, and what
- * `[maildrop] roots` adds for accounts that name a maildrop of their own. Workers can open nothing else. */
+/* The folders that maildrops may lie in: the part of `[maildrop] path` that is the same for all, unless it is in
+ * each one's home, and what `[maildrop] roots` adds for accounts that name a maildrop of their own. Workers can
+ * open nothing else; the maildrops of system users are their delegates' business. */
 struct mail_roots {
-    char list[CONFIGURATION_MOST_FILES + 1][CONFIGURATION_VALUE_SIZE]; /* the first is path's */
+    char list[CONFIGURATION_MOST_FILES + 1][CONFIGURATION_VALUE_SIZE];
     uint32_t count;
 };
 

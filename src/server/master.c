@@ -249,13 +249,18 @@ static void on_refreshed(struct master *master, const struct message *message)
 static void on_found(struct master *master, const struct message *message)
 {
     struct error error;
-    char text[MESSAGE_NAME_SIZE + MESSAGE_PATH_SIZE + 16];
+    char text[MESSAGE_NAME_SIZE + MESSAGE_PATH_SIZE + 64];
+    char owner[48] = "";
     if (message->kind != ERROR_NONE) {
         (void)error_set(&error, (enum error_kind)message->kind, 0, "%.299s", message->path);
         control_server_refuse(&master->control, message->ticket, &error);
         return;
     }
-    (void)snprintf(text, sizeof text, "user %s%s%s", message->name,
+    if (message->uid != ACCOUNT_NO_ID) {
+        (void)snprintf(owner, sizeof owner, "uid %u gid %lld ", message->uid,
+                       message->gid == ACCOUNT_NO_ID ? -1LL : (long long)message->gid);
+    }
+    (void)snprintf(text, sizeof text, "%suser %s%s%s", owner, message->name,
                    message->path[0] == '\0' ? "" : " path ", message->path);
     control_server_answer(&master->control, message->ticket, text);
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "account/accounts.h"
 #include "account/source.h"
 #include "base/error.h"
 #include "base/user_name.h"
@@ -43,12 +44,19 @@ enum message_type {
     MESSAGE_SOURCE, /* to auth, and to a process of a source: one end of a channel between them. `kind` is
                         the source's place in the list, `process` the process' number */
     MESSAGE_LOOKUP, /* to auth: who is `name`, answer FOUND with `ticket` */
+    MESSAGE_IDENTITY, /* to a delegate: become `uid`, `gid`; it will be asked for the maildrop `path` */
+    MESSAGE_GRANT, /* to a delegate: serve `name`'s maildrop to whoever has the other end of the channel that
+                      comes with it. From auth, with `uid`, `gid` and `path`: have that done */
+    MESSAGE_END, /* to a delegate that is idle */
     /* from a child */
     MESSAGE_READY,
     MESSAGE_KILL_SOURCE, /* from auth: `process` has not answered in time */
     MESSAGE_GIVE_UP, /* from a worker, and on to all others: who holds `device`, `inode`, silent for long? */
     MESSAGE_REFRESHED, /* `kind` and `path`: the error, if any */
-    MESSAGE_FOUND      /* `kind`; `name` is canonical, `path` the maildrop's or empty */
+    MESSAGE_FOUND, /* `kind`; `name` is canonical, `path` the maildrop's or empty, `uid` and `gid` whose
+                          it is or ACCOUNT_NO_ID */
+    MESSAGE_TAKEN, /* from a delegate: grant number `ticket` */
+    MESSAGE_IDLE /* from a delegate: nothing was to be done for long, `ticket` grants were taken */
 };
 
 struct message {
@@ -58,6 +66,7 @@ struct message {
     uint64_t device, inode;
     uint64_t milliseconds;
     uint32_t kind; /* enum error_kind */
+    uint32_t uid, gid;
     char name[MESSAGE_NAME_SIZE];
     char path[MESSAGE_PATH_SIZE];
 };
@@ -100,13 +109,14 @@ struct auth_request {
 struct auth_result {
     uint64_t id;
     uint32_t source;              /* which has the account: its place in the list */
-    uint32_t uid, gid;            /* of the account; ACCOUNT_NO_ID: it has none */
+    uint32_t uid, gid;            /* whose mail it is; ACCOUNT_NO_ID: the workers' user's */
     uint64_t generation;          /* of the accounts that the answer was made from */
     uint32_t kind;                /* enum error_kind; ERROR_NONE: these credentials are right */
     uint32_t may_cache;           /* nonzero: the worker may remember it under that generation */
     char user[MESSAGE_NAME_SIZE]; /* canonical; of an exchange that failed, as the client said it */
     char path[MESSAGE_PATH_SIZE]; /* of the maildrop, if the account says so, else empty */
-    uint16_t is_challenge;        /* nonzero: nothing is decided, the client has to answer this */
+    uint32_t is_granted;   /* nonzero: a channel to the delegate that reads it comes with this */
+    uint16_t is_challenge; /* nonzero: nothing is decided, the client has to answer this */
     uint16_t challenge_size;
     uint8_t challenge[SASL_CHALLENGE_OCTETS_MAX];
 };

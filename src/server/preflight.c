@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "account/accounts.h"
+#include "maildrop/path.h"
 #include "server/certificates.h"
 #include "server/mail_roots.h"
 #include "server/sandbox.h"
@@ -24,32 +25,78 @@ static void check_user(const char *path, const struct configuration *configurati
     }
 }
 
-/* Whose maildrop is where no worker can reach it will not get it. */
-static void check_own_paths(const char *path, const struct configuration *configuration,
+/* Those in the accounts file who cannot log in, for the same reason. */
+struct shut_out {
+    uint32_t count;
+    char first[CONFIGURATION_VALUE_SIZE];
+};
+
+static void count_shut_out(struct shut_out *shut_out, const struct account *account,
+                           const char *what)
+{
+    if (shut_out->count++ == 0) {
+        (void)snprintf(shut_out->first, sizeof shut_out->first, "line %u: %s", account->line, what);
+    }
+}
+
+/* Whose maildrop is where no process of ours will reach it, as whoever, will not get it. */
+static void check_maildrops(const char *path, const struct configuration *configuration,
                             const struct accounts *accounts, struct configuration_notes *notes)
 {
     static struct mail_roots roots; /* large */
-    uint32_t count = accounts_facts(accounts).count;
-    uint32_t outside = 0;
-    char first[CONFIGURATION_VALUE_SIZE] = "";
+    bool in_home = maildrop_path_in_home(configuration->path) != NULL;
+    struct shut_out outside = {0}, low = {0}, homeless = {0};
     mail_roots_of(configuration, &roots);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < accounts_facts(accounts).count; i++) {
         struct account *account;
         struct error error;
         if (accounts_at(accounts, i, &account, &error) < 0) {
             continue; /* a mistake, told elsewhere */
         }
-        if (account->maildrop != NULL && !mail_roots_hold(&roots, account->maildrop) &&
-            outside++ == 0) {
-            (void)snprintf(first, sizeof first, "line %u: %s", account->line, account->maildrop);
+        bool as_user = configuration->as_user && account->uid != ACCOUNT_NO_ID;
+        if (as_user && account->uid < configuration->as_user_minimum) {
+            count_shut_out(&low, account, account->name);
+        } else if (account->maildrop == NULL && in_home && (!as_user || account->home == NULL)) {
+            count_shut_out(&homeless, account, account->name);
+        } else if (account->maildrop != NULL && !as_user &&
+                   !mail_roots_hold(&roots, account->maildrop)) {
+            count_shut_out(&outside, account, account->maildrop);
         }
         (void)account_free(account);
     }
-    if (outside > 0) {
+    const char *file = configuration->accounts_file;
+    if (outside.count > 0) {
         configuration_note(notes, false, path, configuration_line(configuration, "roots"),
                            "file = %s: %u accounts have a maildrop outside of all mail roots and "
                            "cannot log in, the first in %s; add its folder to roots in [maildrop]",
-                           configuration->accounts_file, outside, first);
+                           file, outside.count, outside.first);
+    }
+    if (low.count > 0) {
+        configuration_note(
+            notes, false, path, configuration_line(configuration, "as-user-minimum"),
+            "file = %s: %u accounts have a uid below as-user-minimum (%u) and cannot "
+            "log in, the first in %s; write a lower as-user-minimum if these are "
+            "people",
+            file, low.count, configuration->as_user_minimum, low.first);
+    }
+    if (homeless.count > 0) {
+        configuration_note(notes, false, path, configuration_line(configuration, "path"),
+                           "file = %s: %u accounts have no number in the uid field or no home and "
+                           "cannot log in, the first in %s; write both fields, or a path that "
+                           "begins with / and has %%u in it",
+                           file, homeless.count, homeless.first);
+    }
+}
+
+/* Only root can become the users. */
+static void check_as_user(const char *path, const struct configuration *configuration,
+                          struct configuration_notes *notes)
+{
+    if (configuration->as_user && geteuid() != 0) {
+        configuration_note(notes, true, path, configuration_line(configuration, "as-user"),
+                           "as-user = yes: only root can read each one's mail as that user, and "
+                           "this is uid %u; start it as root, or write as-user = no",
+                           geteuid());
     }
 }
 
@@ -91,7 +138,7 @@ static void check_accounts(const char *path, const struct configuration *configu
                            facts.memory_max_line, file,
                            (unsigned long long)((facts.memory_max + (1U << 20) - 1) >> 20));
     }
-    check_own_paths(path, configuration, accounts, notes);
+    check_maildrops(path, configuration, accounts, notes);
     (void)accounts_free(accounts);
 }
 
@@ -126,7 +173,7 @@ static void check_mail_roots(const char *path, const struct configuration *confi
     struct stat facts;
     mail_roots_of(configuration, &roots);
     for (uint32_t i = 0; i < roots.count; i++) {
-        const char *key = i == 0 ? "path" : "roots";
+        const char *key = i < roots.count - configuration->mail_roots.count ? "path" : "roots";
         unsigned line = configuration_line(configuration, key);
         if (stat(roots.list[i], &facts) < 0 && errno == ENOENT) {
             configuration_note(notes, false, path, line,
@@ -188,6 +235,7 @@ int preflight_load(const char *path, struct configuration *out, struct configura
     if (result == 0) {
         check_user(path, out, "user", out->user, notes);
         check_user(path, out, "auth-user", out->auth_user, notes);
+        check_as_user(path, out, notes);
         if (configuration_has_file(out)) {
             check_accounts(path, out, notes);
         }

@@ -52,8 +52,8 @@ static int warm_up(struct error *error)
     return 0;
 }
 
-int sandbox_enter(enum sandbox_role role, const struct configuration *configuration,
-                  uv_loop_t *loop, int landlock_most, struct error *error)
+int sandbox_enter(const struct sandbox *sandbox, uv_loop_t *loop, int landlock_most,
+                  struct error *error)
 {
     struct sandbox_support support = sandbox_support();
     int abi = support.landlock < landlock_most ? support.landlock : landlock_most;
@@ -63,11 +63,11 @@ int sandbox_enter(enum sandbox_role role, const struct configuration *configurat
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         return error_set(error, ERROR_TEMPORARY, errno, "giving up new privileges");
     }
-    if (abi > 0 && sandbox_close_files(role, configuration, abi, error) < 0) {
+    if (abi > 0 && sandbox_close_files(sandbox, abi, error) < 0) {
         return -1;
     }
     if (start_threads(loop, error) < 0) {
         return -1;
     }
-    return support.seccomp ? sandbox_close_calls(role, error) : 0;
+    return support.seccomp ? sandbox_close_calls(sandbox->role, error) : 0;
 }

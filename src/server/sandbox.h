@@ -11,8 +11,15 @@
  * What the process holds already (sockets, shared memory, the log) it keeps. */
 
 enum sandbox_role {
-    SANDBOX_WORKER, /* the maildrops, and the sockets that the master gives it */
-    SANDBOX_AUTH    /* to read: the folder of the accounts file */
+    SANDBOX_WORKER,  /* the maildrops, and the sockets that the master gives it */
+    SANDBOX_AUTH,    /* to read: the folder of the accounts file */
+    SANDBOX_DELEGATE /* one maildrop */
+};
+
+struct sandbox {
+    enum sandbox_role role;
+    const struct configuration *configuration;
+    const char *maildrop; /* of a delegate, the path */
 };
 
 struct sandbox_support {
@@ -28,13 +35,12 @@ struct sandbox_support sandbox_support(void);
  * required. `landlock_most` is the most that is used of Landlock's ABI; only tests need another than
  * SANDBOX_NEWEST. -1: a fence that the kernel says it has could not be put up. */
 enum { SANDBOX_NEWEST = 1000 };
-int sandbox_enter(enum sandbox_role role, const struct configuration *configuration,
-                  uv_loop_t *loop, int landlock_most, struct error *error) MUST_CHECK;
+int sandbox_enter(const struct sandbox *sandbox, uv_loop_t *loop, int landlock_most,
+                  struct error *error) MUST_CHECK;
 
 /* sandbox.c's parts. Files: the calling thread, and threads that it starts from then on. Calls: all
  * threads. */
-int sandbox_close_files(enum sandbox_role role, const struct configuration *configuration, int abi,
-                        struct error *error) MUST_CHECK;
+int sandbox_close_files(const struct sandbox *sandbox, int abi, struct error *error) MUST_CHECK;
 bool sandbox_has_calls(void);
 int sandbox_close_calls(enum sandbox_role role, struct error *error) MUST_CHECK;
 

@@ -29,7 +29,13 @@
 #define IS_SANITIZED 0
 #endif
 
-enum roles { WORKER = 1 << SANDBOX_WORKER, AUTH = 1 << SANDBOX_AUTH, BOTH = WORKER | AUTH };
+enum roles {
+    WORKER = 1 << SANDBOX_WORKER,
+    AUTH = 1 << SANDBOX_AUTH,
+    DELEGATE = 1 << SANDBOX_DELEGATE,
+    STORE = WORKER | DELEGATE,
+    EVERY = WORKER | AUTH | DELEGATE
+};
 
 static const struct {
     unsigned roles;
@@ -102,18 +108,19 @@ static int add_conditions(scmp_filter_ctx filter, unsigned role)
         struct scmp_arg_cmp condition;
     } rules[] = {
         /* F_SETOWN and F_SETSIG, which send signals to others, are not among them. */
-        {BOTH, SCMP_SYS(fcntl), is(1, F_GETFD)},
-        {BOTH, SCMP_SYS(fcntl), is(1, F_SETFD)},
-        {BOTH, SCMP_SYS(fcntl), is(1, F_GETFL)},
-        {BOTH, SCMP_SYS(fcntl), is(1, F_SETFL)},
-        {BOTH, SCMP_SYS(fcntl), is(1, F_DUPFD_CLOEXEC)},
-        {BOTH, SCMP_SYS(mmap), lacks(2, PROT_EXEC)},
-        {BOTH, SCMP_SYS(mprotect), lacks(2, PROT_EXEC)},
-        {BOTH, SCMP_SYS(tgkill), is(0, (uint64_t)getpid())}, /* abort */
-        {BOTH, SCMP_SYS(ioctl), is(1, FIONBIO)},
-        {BOTH, SCMP_SYS(prlimit64), is(2, 0)},             /* getrlimit */
-        {BOTH, SCMP_SYS(sendmsg), lacks(2, MSG_FASTOPEN)}, /* which connects a socket */
-        {WORKER, SCMP_SYS(sendto), is(4, 0)},              /* send */
+        {EVERY, SCMP_SYS(fcntl), is(1, F_GETFD)},
+        {EVERY, SCMP_SYS(fcntl), is(1, F_SETFD)},
+        {EVERY, SCMP_SYS(fcntl), is(1, F_GETFL)},
+        {EVERY, SCMP_SYS(fcntl), is(1, F_SETFL)},
+        {EVERY, SCMP_SYS(fcntl), is(1, F_DUPFD_CLOEXEC)},
+        {EVERY, SCMP_SYS(mmap), lacks(2, PROT_EXEC)},
+        {EVERY, SCMP_SYS(mprotect), lacks(2, PROT_EXEC)},
+        {EVERY, SCMP_SYS(tgkill), is(0, (uint64_t)getpid())}, /* abort */
+        {EVERY, SCMP_SYS(ioctl), is(1, FIONBIO)},
+        {EVERY, SCMP_SYS(prlimit64), is(2, 0)},             /* getrlimit */
+        {EVERY, SCMP_SYS(sendmsg), lacks(2, MSG_FASTOPEN)}, /* which connects a socket */
+        {WORKER, SCMP_SYS(sendto), is(4, 0)},               /* send */
+        {AUTH, SCMP_SYS(socketpair), is(1, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK)},
     };
     int result = 0;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0] && result == 0; i++) {
@@ -127,7 +134,7 @@ static int add_conditions(scmp_filter_ctx filter, unsigned role)
 
 int sandbox_close_calls(enum sandbox_role role, struct error *error)
 {
-    unsigned mask = role == SANDBOX_WORKER ? WORKER : AUTH;
+    unsigned mask = 1U << role;
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (filter == NULL) {
         return error_set(error, ERROR_TEMPORARY, 0, "seccomp: no memory for a filter");

@@ -93,16 +93,16 @@ static int allow_mail(int ruleset, const struct configuration *configuration, st
     return 0;
 }
 
-static int allow_folder_of(int ruleset, const char *file, struct error *error)
+static int allow_folder_of(int ruleset, const char *file, uint64_t rights, struct error *error)
 {
-    char folder[CONFIGURATION_VALUE_SIZE];
     size_t size = (size_t)(strrchr(file, '/') - file);
-    if (size >= sizeof folder) {
-        return error_set(error, ERROR_CONFIGURATION, 0, "%s: the path is too long", file);
+    char *folder = strndup(file, size);
+    if (folder == NULL) {
+        return error_set(error, ERROR_TEMPORARY, ENOMEM, "Landlock");
     }
-    memcpy(folder, file, size);
-    folder[size] = '\0';
-    return allow(ruleset, size == 0 ? "/" : folder, rights_to_read, error);
+    int result = allow(ruleset, size == 0 ? "/" : folder, rights, error);
+    free(folder);
+    return result;
 }
 
 /* The file is replaced by rename, so its folder is what is allowed; of a symbolic link both ends'. */
@@ -114,16 +114,38 @@ static int allow_accounts(int ruleset, const struct configuration *configuration
         return 0;
     }
     char *real = realpath(file, NULL);
-    int result = allow_folder_of(ruleset, file, error);
+    int result = allow_folder_of(ruleset, file, rights_to_read, error);
     if (result == 0 && real != NULL) {
-        result = allow_folder_of(ruleset, real, error);
+        result = allow_folder_of(ruleset, real, rights_to_read, error);
     }
     free(real);
     return result;
 }
 
-int sandbox_close_files(enum sandbox_role role, const struct configuration *configuration, int abi,
-                        struct error *error)
+/* A maildrop that does not exist yet can come to be at any time, so then the folder that it would be in is
+ * allowed. */
+static int allow_maildrop(int ruleset, const char *path, struct error *error)
+{
+    if (access(path, F_OK) == 0 || errno != ENOENT) {
+        return allow(ruleset, path, rights_in_mail, error);
+    }
+    return allow_folder_of(ruleset, path, rights_in_mail, error);
+}
+
+static int allow_places(int ruleset, const struct sandbox *sandbox, struct error *error)
+{
+    switch (sandbox->role) {
+    case SANDBOX_WORKER:
+        return allow_mail(ruleset, sandbox->configuration, error);
+    case SANDBOX_AUTH:
+        return allow_accounts(ruleset, sandbox->configuration, error);
+    case SANDBOX_DELEGATE:
+        return allow_maildrop(ruleset, sandbox->maildrop, error);
+    }
+    return 0;
+}
+
+int sandbox_close_files(const struct sandbox *sandbox, int abi, struct error *error)
 {
     struct ruleset forbidden = everything(abi);
     AUTO_CLOSE int ruleset =
@@ -131,8 +153,7 @@ int sandbox_close_files(enum sandbox_role role, const struct configuration *conf
     if (ruleset < 0) {
         return error_set(error, ERROR_TEMPORARY, errno, "Landlock (ABI %d)", abi);
     }
-    int result = role == SANDBOX_WORKER ? allow_mail(ruleset, configuration, error)
-                                        : allow_accounts(ruleset, configuration, error);
+    int result = allow_places(ruleset, sandbox, error);
     if (result == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0U) < 0) {
         result = error_set(error, ERROR_TEMPORARY, errno, "Landlock (ABI %d)", abi);
     }

@@ -74,6 +74,7 @@ struct session {
     /* Maildrop. */
     struct holder holder;
     bool holding;
+    struct maildrop_store *granted; /* by auth, with one maildrop; NULL: the worker's has it */
     struct maildrop *maildrop;
     uint32_t message_count;
     uint64_t message_octets;
@@ -136,7 +137,8 @@ void login_forget_user(struct session *session);
 /* What auth has to know of the connection, whatever proves who the client is. */
 void login_facts(const struct session *session, struct auth_facts *facts_out);
 void login_with_password(struct session *session, struct bytes name, struct bytes password);
-void login_succeed(struct session *session, const char *user, const char *path);
+/* Takes `maildrop`, the channel of a maildrop that auth granted; -1: the workers' own store has it. */
+void login_succeed(struct session *session, const char *user, const char *path, int maildrop);
 void login_fail(struct session *session, enum error_kind kind);
 void login_wait_for_auth(struct session *session);
 void login_forget_question(struct session *session);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "maildrop/path.h"
 #include "net/address.h"
 #include "sasl/mechanism.h"
 #include "server/configuration.h"
@@ -33,8 +34,10 @@ static int parse_name(const char *value, void *field)
 
 static int parse_template(const char *value, void *field)
 {
-    const char *percent = strchr(value, '%');
-    if (percent == NULL) {
+    const char *in_home = maildrop_path_in_home(value);
+    const char *rest = in_home != NULL ? in_home : value;
+    const char *percent = strchr(rest, '%');
+    if (percent == NULL && in_home == NULL) {
         return -1;
     }
     for (; percent != NULL; percent = strchr(percent + 2, '%')) {
@@ -42,7 +45,7 @@ static int parse_template(const char *value, void *field)
             return -1;
         }
     }
-    return parse_path(value, field);
+    return in_home != NULL ? parse_text(value, field) : parse_path(value, field);
 }
 
 static int parse_unsigned(const char *value, uint64_t least, uint64_t most, uint32_t *out)
@@ -332,7 +335,8 @@ const struct kind kind_boolean = {parse_boolean, "yes or no"};
 const struct kind kind_size = {parse_size, "a size of at least 1M, like 256M"};
 const struct kind kind_store = {parse_store, "maildir"};
 const struct kind kind_template = {parse_template,
-                                   "an absolute path with %u, %n or %d in it, like /var/vmail/%u"};
+                                   "an absolute path with %u, %n or %d in it, like "
+                                   "/var/vmail/%u, or one in each home, like ~/Maildir"};
 const struct kind kind_log_target = {parse_log_target,
                                      "stderr, syslog, journal or the absolute path of a file"};
 const struct kind kind_log_format = {parse_log_format, "text or json"};

@@ -211,4 +211,5 @@ void transfer_free(struct session *session)
     free(session->marks);
     free(session->sasl);
     free(session->page);
+    session->granted = maildrop_store_free(session->granted);
 }

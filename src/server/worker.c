@@ -15,6 +15,8 @@
 #include "server/sandbox.h"
 #include "server/session.h"
 
+enum { WORKER_THREADS = 8 };
+
 void worker_add(struct worker *worker, struct session *session)
 {
     session->next = worker->sessions;
@@ -231,7 +233,7 @@ static int make_shared(struct worker *worker, const struct child *child, struct 
     }
     (void)close(child->certificates);
     struct maildrop_options options = {.path = worker->configuration.path};
-    executor_init(&worker->executor, &worker->loop);
+    executor_init(&worker->executor, &worker->loop, WORKER_THREADS);
     return maildrop_maildir_create(&options, &worker->executor.interface, &worker->store, error);
 }
 
@@ -264,10 +266,10 @@ static int make_loop(struct worker *worker, struct error *error)
 static int start(struct worker *worker, struct error *error)
 {
     static struct child child; /* large, once */
+    struct sandbox sandbox = {.role = SANDBOX_WORKER, .configuration = &worker->configuration};
     if (child_start("restante-worker", &child, error) < 0 ||
         make_shared(worker, &child, error) < 0 || make_loop(worker, error) < 0 ||
-        sandbox_enter(SANDBOX_WORKER, &worker->configuration, &worker->loop, SANDBOX_NEWEST,
-                      error) < 0) {
+        sandbox_enter(&sandbox, &worker->loop, SANDBOX_NEWEST, error) < 0) {
         return -1;
     }
     worker->options = (struct pop3_server_options){

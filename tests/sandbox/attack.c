@@ -71,6 +71,7 @@ static int put_up(const struct options *options, const struct configuration *con
                   struct error *error)
 {
     static uv_loop_t loop;
+    struct sandbox sandbox = {.role = options->role, .configuration = configuration};
     struct sandbox_support support = sandbox_support();
     int abi = options->abi < support.landlock ? options->abi : support.landlock;
     (void)setenv("UV_USE_IO_URING", "0", 1);
@@ -83,9 +84,9 @@ static int put_up(const struct options *options, const struct configuration *con
         if (uv_loop_init(&loop) < 0) {
             return error_set(error, ERROR_TEMPORARY, 0, "the loop cannot be made");
         }
-        return sandbox_enter(options->role, configuration, &loop, options->abi, error);
+        return sandbox_enter(&sandbox, &loop, options->abi, error);
     case FENCES_LANDLOCK:
-        return sandbox_close_files(options->role, configuration, abi, error);
+        return sandbox_close_files(&sandbox, abi, error);
     case FENCES_SECCOMP:
         return sandbox_close_calls(options->role, error);
     case FENCES_NONE:
