@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "account/source.h"
 
-static const struct source_type *const types[] = {&source_command};
+static const struct source_type *const types[] = {
+    &source_command,
+#ifdef HAVE_PAM
+    &source_pam,
+#endif
+};
 
 const struct source_type *source_type_find(struct bytes name)
 {

@@ -80,6 +80,7 @@ struct configuration {
     char accounts_file[CONFIGURATION_VALUE_SIZE]; /* empty: "file" is not among the sources */
     uint64_t source_timeout_ms;
     uint32_t source_processes; /* of each source but the file */
+    char pam_service[CONFIGURATION_VALUE_SIZE];
     char source_command[CONFIGURATION_VALUE_SIZE];
     char command_user[CONFIGURATION_VALUE_SIZE]; /* empty: auth_user */
     bool command_looks_up;

@@ -164,6 +164,23 @@ static void check_command(const char *path, const struct configuration *configur
     }
 }
 
+/* A service without a file of its own would be checked by the rules for any other. */
+static void check_pam(const char *path, const struct configuration *configuration,
+                      struct configuration_notes *notes)
+{
+    char file[2 * CONFIGURATION_VALUE_SIZE];
+    const char *service = configuration->pam_service;
+    unsigned line = configuration_line(configuration, "pam-service");
+    (void)snprintf(file, sizeof file, "%s%s", service[0] == '/' ? "" : "/etc/pam.d/", service);
+    if (configuration_has_source(configuration, "pam") && access(file, R_OK) < 0) {
+        configuration_note(notes, true, path,
+                           line != 0 ? line : configuration_line(configuration, "source"),
+                           "pam-service = %s: %s: %s; copy the sample pam.d/restante there, or "
+                           "write the name of a service that has a file",
+                           service, file, strerror(errno));
+    }
+}
+
 /* The part of the template before its first field must be there, or an unmounted disk would look like
  * deleted mail. */
 static void check_mail_roots(const char *path, const struct configuration *configuration,
@@ -240,6 +257,7 @@ int preflight_load(const char *path, struct configuration *out, struct configura
             check_accounts(path, out, notes);
         }
         check_command(path, out, notes);
+        check_pam(path, out, notes);
         check_mail_roots(path, out, notes);
         check_sandbox(path, out, notes);
         check_certificates(path, out, notes);

@@ -278,6 +278,11 @@ static int parse_processes(const char *value, void *field)
     return parse_unsigned(value, 1, CONFIGURATION_MOST_SOURCE_PROCESSES, field);
 }
 
+static int parse_pam_service(const char *value, void *field)
+{
+    return value[0] == '/' ? parse_path(value, field) : parse_name(value, field);
+}
+
 static int parse_optional_name(const char *value, void *field)
 {
     if (strcmp(value, "none") == 0) {
@@ -323,6 +328,8 @@ const struct kind kind_file = {parse_file, "none or the absolute path of a file"
 const struct kind kind_sources = {
     parse_sources, "a list of file, pam, command, sqlite and postgresql, each at most once"};
 const struct kind kind_processes = {parse_processes, "a number from 1 to 16"};
+const struct kind kind_pam_service = {
+    parse_pam_service, "the name of a file in /etc/pam.d, or the absolute path of another"};
 const struct kind kind_optional_name = {parse_optional_name, "none or the name of a system user"};
 const struct kind kind_files = {
     parse_files, "none or up to 8 absolute paths, like /etc/ssl/one.pem, /etc/ssl/two.pem"};

@@ -120,6 +120,7 @@ static int open_source(struct source_child *self, struct error *error)
     const struct source_options options = {
         .command = configuration->source_command,
         .command_looks_up = configuration->command_looks_up,
+        .pam_service = configuration->pam_service,
     };
     return self->type->open(&options, &self->source, error);
 }

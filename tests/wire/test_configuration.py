@@ -53,6 +53,7 @@ SETTINGS = {
     ("accounts", "file"): "none",
     ("accounts", "source-timeout"): "10s",
     ("accounts", "source-processes"): "4",
+    ("accounts", "pam-service"): "restante",
     ("accounts", "command"): "none",
     ("accounts", "command-user"): "none",
     ("accounts", "command-lookup"): "no",
