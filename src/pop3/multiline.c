@@ -12,6 +12,8 @@
 
 #include <assert.h>
 
+#include "pop3/stretch.h"
+
 /* The zero is a message's beginning: pop3_octet_count begins zeroed. */
 enum line {
     LINE_START,    /* nothing of this line has been sent */
@@ -77,73 +79,59 @@ static inline size_t convert_one(struct multiline *message, struct place *place,
     return 0;
 }
 
-/* An ordinary stretch and the LF or CR that ends it. True if that was all that TOP wants. */
-static inline bool convert_stretch(struct multiline *message, struct place *place,
-                                   const uint8_t *from, size_t size, const uint8_t *stop,
-                                   const uint8_t *end)
+/* `size` ordinary octets went out; `stop` is the LF or CR behind them, or 0. */
+static inline void end_stretch(struct multiline *message, struct place *place, size_t size,
+                               uint8_t stop)
 {
-    put(place, from, size);
     message->octets += size;
     bool blank = size == 0 && message->line == LINE_START;
-    if (stop == end) {
+    if (stop == 0) {
         message->line = size == 0 ? message->line : LINE_INSIDE;
-        return false;
+        return;
     }
-    if (*stop == '\r') {
+    if (stop == '\r') {
         put(place, "\r", 1);
         message->octets++;
         message->line = blank ? LINE_START_CR : LINE_INSIDE_CR;
-        return false;
+        return;
     }
     put(place, "\r\n", 2);
     message->octets += 2;
-    return end_line(message, blank);
+    (void)end_line(message, blank);
 }
 
-/* First `octet` in from .. end, or end. */
-static inline const uint8_t *find(const uint8_t *from, const uint8_t *end, int octet)
+/* An ordinary stretch and the octet that ends it; returns how many were taken. */
+static inline size_t convert_stretch(struct multiline *message, struct place *place,
+                                     const uint8_t *from, size_t size)
 {
-    const uint8_t *found = memchr(from, octet, (size_t)(end - from));
-    return found == NULL ? end : found;
+    if (place->next != NULL && size > place->room - 2) {
+        size = place->room - 2; /* a piece of the line, its end has no room now */
+    }
+    size_t length = stretch(place->next, from, size);
+    if (place->next != NULL) {
+        place->next += length;
+        place->room -= length;
+    }
+    size_t ended = length < size;
+    end_stretch(message, place, length, ended ? from[length] : 0);
+    return length + ended;
 }
 
 static inline size_t convert(struct multiline *message, struct place *place, const uint8_t *data,
                              size_t size)
 {
-    const uint8_t *next = data;
-    const uint8_t *end = data + size;
-    const uint8_t *cr = NULL; /* both are looked for again only once they are passed, so that no */
-    const uint8_t *lf = NULL; /* message, whatever it is made of, is searched more than twice */
-    while (next < end && (place->next == NULL || place->room >= 3)) {
+    size_t at = 0;
+    while (at < size && !message->enough && (place->next == NULL || place->room >= 3)) {
+        size_t taken = 0;
         if (message->line != LINE_INSIDE) {
-            size_t taken = convert_one(message, place, *next);
-            next += taken;
-            if (message->enough) {
-                break;
-            }
-            if (taken != 0) {
-                continue;
-            }
+            taken = convert_one(message, place, data[at]);
         }
-        if (cr == NULL || cr < next) {
-            cr = find(next, end, '\r');
+        if (taken == 0 && !message->enough) {
+            taken = convert_stretch(message, place, data + at, size - at);
         }
-        if (lf == NULL || lf < next) {
-            lf = find(next, end, '\n');
-        }
-        const uint8_t *stop = lf < cr ? lf : cr;
-        size_t stretch = (size_t)(stop - next);
-        if (place->next != NULL && stretch > place->room - 2) {
-            stretch = place->room - 2; /* a piece of the line, its end has no room now */
-            stop = end;
-        }
-        bool enough = convert_stretch(message, place, next, stretch, stop, end);
-        next += stretch + (stop == end ? 0 : 1);
-        if (enough) {
-            break;
-        }
+        at += taken;
     }
-    return (size_t)(next - data);
+    return at;
 }
 
 void multiline_begin_top(struct multiline *message, uint64_t lines)

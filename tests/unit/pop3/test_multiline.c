@@ -10,6 +10,7 @@
 
 #include "host.h"
 #include "pop3/multiline.h"
+#include "pop3/stretch.h"
 
 enum { MESSAGE_MOST = 1200, OUT_MOST = 3 * MESSAGE_MOST + 16 };
 
@@ -163,6 +164,43 @@ static void test_unstuffs_to_the_message(void **state)
     }
 }
 
+typedef size_t stretch_function(uint8_t *to, const uint8_t *from, size_t size);
+
+/* In memory of exactly the size, so that the sanitizer sees an octet too many. */
+static void check_stretch(stretch_function *function, const uint8_t *octets, size_t size,
+                          size_t expected)
+{
+    uint8_t *from = malloc(size + 1);
+    uint8_t *to = malloc(size + 1);
+    assert_non_null(from);
+    assert_non_null(to);
+    memcpy(from + 1, octets, size);
+    assert_int_equal(function(NULL, from + 1, size), expected);
+    assert_int_equal(function(to + 1, from + 1, size), expected);
+    assert_memory_equal(to + 1, octets, expected);
+    free(from);
+    free(to);
+}
+
+/* An end at each place of each size, behind and before octets that differ from one by a bit. */
+static void test_stretch_finds_the_first_end(void **state)
+{
+    (void)state;
+    static const uint8_t ends[] = {'\r', '\n'};
+    static const uint8_t others[] = {'x', '\0', '\f', '\v', 0x0e, 0x8a, 0x8d, 0xff};
+    uint8_t octets[70];
+    for (size_t size = 0; size < sizeof octets; size++) {
+        for (size_t end = 0; end <= size; end++) {
+            for (size_t i = 0; i < size; i++) {
+                octets[i] = i < end ? others[(i + end) % sizeof others]
+                                    : ends[i == end ? size % 2 : draw(2)];
+            }
+            check_stretch(stretch, octets, size, end);
+            check_stretch(stretch_words, octets, size, end);
+        }
+    }
+}
+
 /* No message makes the scan run over the same octets again and again: this would take minutes. */
 static void test_no_message_costs_more(void **state)
 {
@@ -189,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_every_short_message),
         cmocka_unit_test(test_random_messages),
         cmocka_unit_test(test_unstuffs_to_the_message),
+        cmocka_unit_test(test_stretch_finds_the_first_end),
         cmocka_unit_test(test_no_message_costs_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
