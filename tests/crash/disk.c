@@ -383,6 +383,13 @@ static ssize_t disk_read(const struct fs *fs, int descriptor, void *buffer, size
     assert(!open->path_only);
     const struct content *content = &open->node->content;
     size_t left = offset < content->size ? content->size - (size_t)offset : 0;
+    uint64_t cached = ((const struct disk *)fs->disk)->cached_most;
+    if (fs->cached_only && cached != 0 && offset + left > cached) {
+        if (offset >= cached) {
+            return -EAGAIN;
+        }
+        left = (size_t)(cached - offset);
+    }
     size = size < left ? size : left;
     memcpy(buffer, content->data + (size < 1 ? 0 : offset), size);
     return (ssize_t)size;

@@ -50,6 +50,7 @@ struct disk {
     int64_t told_tick_ns; /* what facts say of it, if not 0 */
     bool remote;          /* facts say so */
     bool cold;            /* nothing is cached: cached_only gets EAGAIN */
+    uint64_t cached_most; /* of each file only so many octets are cached, if not 0 */
     bool read_only, full;
     bool no_locks;        /* as NFS does: EBADF */
     bool no_replace_flag; /* rename without replacing is EINVAL */

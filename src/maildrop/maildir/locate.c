@@ -112,17 +112,15 @@ static int search(struct maildir_maildrop *opened, struct maildir_place *place, 
 int maildir_locate(struct maildir_maildrop *opened, const struct fs *fs, uint32_t index,
                    maildir_act *act, void *context, struct error *error)
 {
-    struct index_reader reader;
+    struct index_reader own;
     struct index_row row;
     struct maildir_place place;
-    index_reader_init(&reader, opened->snapshot.memory ? opened->fs : fs,
-                      opened->snapshot.descriptor, &opened->snapshot.header);
-    reader.block = opened->last_block;
-    int result = maildir_row(opened, &reader, index, &row, error);
+    struct index_reader *reader = maildir_reader(opened, fs, &own);
+    int result = maildir_row(opened, reader, index, &row, error);
     if (result != 0) {
         return result;
     }
-    opened->last_block = reader.block;
+    maildir_reader_done(opened, reader);
     place.flags = row.flags;
     place.octets = row.octets;
     place.size = row.size;

@@ -25,6 +25,8 @@ struct maildir_store {
     /* Only for the thread that the store belongs to. */
     struct maildir_device devices[MAILDIR_DEVICES_MOST];
     unsigned device_count;
+    struct index_reader reader;               /* of the snapshot of */
+    const struct maildir_maildrop *reader_of; /* NULL: of none */
 };
 
 /* The message that is being read. */
@@ -49,6 +51,7 @@ struct maildir_maildrop {
     struct maildir_folders folders;
     struct snapshot snapshot; /* what the session shows */
     struct snapshot *moved;   /* where messages are since names changed; NULL: as in the snapshot */
+    bool remade;              /* the snapshot was replaced */
     struct index_block last_block; /* of the index, that a message was looked up in */
     struct maildir_message message;
     bool ids_checked;
@@ -73,6 +76,11 @@ void maildir_free(struct maildrop *maildrop);
  * that with cached_only. */
 int maildir_rows(struct maildir_maildrop *opened, const struct fs *fs,
                  struct maildrop_operation *operation);
+/* A reader of the snapshot. On the loop it is the store's, which keeps its block, so that RETRs one after
+ * another and the pages of a list read it once; on a thread it is `own`. Give it back when done. */
+struct index_reader *maildir_reader(struct maildir_maildrop *opened, const struct fs *fs,
+                                    struct index_reader *own);
+void maildir_reader_done(struct maildir_maildrop *opened, const struct index_reader *reader);
 /* A row of the snapshot; a damaged index is made anew if the maildrop is still what it said. */
 int maildir_row(struct maildir_maildrop *opened, struct index_reader *reader, uint32_t index,
                 struct index_row *row_out, struct error *error) MUST_CHECK;

@@ -11,13 +11,35 @@
 #include "maildrop/maildir/maildir.h"
 #include "maildrop/maildir/name.h"
 
+/* A short read from the kernel's cache may end where a page does, and not the file. */
+enum { PAGE_OCTETS_LEAST = 4096 };
+
 /* A file that is being opened. */
 struct opened_file {
     const struct fs *fs;
+    void *first; /* where its first octets go; NULL: they are not wanted */
+    size_t capacity;
     int descriptor; /* or a negated errno */
+    bool is_read;   /* all of it is in `first` */
     struct fs_stat stat;
     struct maildir_place place;
 };
+
+/* A message of the size that is known, and a file that can be read at offsets: then one read that asks for
+ * more and gets all of it has told all that a look at the file would. */
+static bool read_whole(struct opened_file *file)
+{
+    uint64_t size = file->place.size;
+    if (!file->fs->cached_only || size == 0 || size >= file->capacity ||
+        size % PAGE_OCTETS_LEAST == 0) {
+        return false;
+    }
+    ssize_t got =
+        file->fs->operations->read(file->fs, file->descriptor, file->first, (size_t)size + 1, 0);
+    file->is_read = got >= 0 && (uint64_t)got == size;
+    file->stat.size = size;
+    return file->is_read;
+}
 
 static bool open_file(void *context, const struct maildir_place *place)
 {
@@ -27,6 +49,9 @@ static bool open_file(void *context, const struct maildir_place *place)
     file->descriptor = octets_open(file->fs, name);
     if (file->descriptor == -ENOENT) {
         return false;
+    }
+    if (file->descriptor >= 0 && read_whole(file)) {
+        return true;
     }
     int result = file->descriptor < 0 ? file->descriptor
                                       : fs_stat_descriptor(file->fs, file->descriptor, &file->stat);
@@ -335,7 +360,12 @@ static int read_first(struct maildir_maildrop *opened, struct opened_file *file,
         .row_octets = file->place.octets,
         .row_flags = file->place.flags,
     };
-    result = read_octets(opened, file->fs, operation);
+    if (file->is_read) {
+        operation->result.read.size = (size_t)file->stat.size;
+        operation->result.read.end = true;
+    } else {
+        result = read_octets(opened, file->fs, operation);
+    }
     if (result == 0) {
         result = look_at_first(opened, file, operation);
     }
@@ -351,7 +381,12 @@ int maildir_read(struct maildir_maildrop *opened, const struct fs *fs,
     uint32_t index = operation->request.read.index;
     int result;
     if (operation->request.read.offset == 0) {
-        struct opened_file file = {.fs = fs, .descriptor = -1};
+        struct opened_file file = {
+            .fs = fs,
+            .first = operation->request.read.buffer,
+            .capacity = operation->request.read.capacity,
+            .descriptor = -1,
+        };
         maildir_read_close(opened);
         result = read_first(opened, &file, operation);
         if (result != 0) {

@@ -62,7 +62,11 @@ static void remember_device(struct maildir_store *store, const struct maildir_fo
 void maildir_free(struct maildrop *maildrop)
 {
     struct maildir_maildrop *opened = maildir_of(maildrop);
+    struct maildir_store *store = store_of(maildrop->store);
     const struct fs *fs = opened->fs;
+    if (store->reader_of == opened) {
+        store->reader_of = NULL;
+    }
     maildir_read_close(opened);
     snapshot_finish(&opened->snapshot, fs);
     if (opened->moved != NULL) {

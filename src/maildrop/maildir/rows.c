@@ -8,6 +8,33 @@
 #include "maildrop/maildir/maildir.h"
 #include "maildrop/maildir/name.h"
 
+static struct maildir_store *store_of(const struct maildir_maildrop *opened)
+{
+    return (struct maildir_store *)(void *)opened->maildrop.store;
+}
+
+struct index_reader *maildir_reader(struct maildir_maildrop *opened, const struct fs *fs,
+                                    struct index_reader *own)
+{
+    struct maildir_store *store = store_of(opened);
+    bool shared = fs->cached_only && !opened->remade;
+    struct index_reader *reader = shared ? &store->reader : own;
+    if (!shared || store->reader_of != opened) {
+        index_reader_init(reader, fs, opened->snapshot.descriptor, &opened->snapshot.header);
+        reader->block = opened->last_block;
+    }
+    if (shared) {
+        store->reader_of = opened;
+    }
+    reader->fs = opened->snapshot.memory ? opened->fs : fs;
+    return reader;
+}
+
+void maildir_reader_done(struct maildir_maildrop *opened, const struct index_reader *reader)
+{
+    opened->last_block = reader->block;
+}
+
 /* Scans anew in place of an index that is damaged or older than the file of ids. Only if the maildrop is
  * still as the session was told. */
 static int make_anew(struct maildir_maildrop *opened, struct error *error)
@@ -27,7 +54,7 @@ static int make_anew(struct maildir_maildrop *opened, struct error *error)
     }
     snapshot_finish(&opened->snapshot, opened->fs);
     opened->snapshot = fresh;
-    opened->last_block = (struct index_block){0};
+    opened->remade = true;
     opened->ids_checked = true;
     return 0;
 }
@@ -114,17 +141,17 @@ int maildir_rows(struct maildir_maildrop *opened, const struct fs *fs,
             return result;
         }
     }
-    struct index_reader reader;
-    index_reader_init(&reader, opened->snapshot.memory ? opened->fs : fs,
-                      opened->snapshot.descriptor, &opened->snapshot.header);
+    struct index_reader own;
+    struct index_reader *reader = maildir_reader(opened, fs, &own);
     for (uint32_t i = 0; i < operation->request.rows.count; i++) {
         struct index_row row;
-        int result = maildir_row(opened, &reader, operation->request.rows.first + i, &row, error);
+        int result = maildir_row(opened, reader, operation->request.rows.first + i, &row, error);
         if (result != 0) {
             return result;
         }
         fill_row(operation->request.rows.page, i, &row);
     }
+    maildir_reader_done(opened, reader);
     return 0;
 }
 

@@ -115,6 +115,106 @@ static void what_is_not_cached_waits_for_the_executor(void **state)
     end(&fixture);
 }
 
+/* Reads from the loop; what it cannot give at once, an executor does. */
+static struct maildrop_operation read_message(struct fixture *fixture, struct maildrop *maildrop,
+                                              uint32_t index, char *buffer, size_t capacity)
+{
+    struct lettered read = {.operation = {.done = note_done}, .letter = 'r'};
+    if (maildrop_read(maildrop, index, 0, false, buffer, capacity, &read.operation) ==
+        MAILDROP_PENDING) {
+        manual_drain(&fixture->manual);
+    }
+    maildrop_read_close(maildrop);
+    return read.operation;
+}
+
+static struct maildrop *open_drained(struct fixture *fixture, const char *user)
+{
+    const struct maildrop_owner owner = {.user = user};
+    struct lettered open = {.operation = {.done = note_done}, .letter = 'o'};
+    if (maildrop_open(fixture->world.store, &owner, &open.operation) == MAILDROP_PENDING) {
+        manual_drain(&fixture->manual);
+    }
+    return open.operation.result.opened.maildrop;
+}
+
+static void a_message_of_known_size_costs_three_operations(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    struct maildrop *maildrop = open_slowly(&fixture);
+    const struct disk *disk = fixture.world.disk;
+    char buffer[100];
+    unsigned submitted = fixture.manual.submitted;
+    (void)read_message(&fixture, maildrop, 0, buffer, sizeof buffer);
+    uint64_t before = disk->count;
+    struct maildrop_operation read = read_message(&fixture, maildrop, 1, buffer, sizeof buffer);
+    assert_int_equal(read.result.read.size, 2);
+    assert_true(read.result.read.end);
+    assert_memory_equal(buffer, "b\n", 2);
+    assert_int_equal(disk->count, before + 3); /* open, read, close */
+    struct maildrop_operation check = {.done = note_done};
+    static struct maildrop_page page;
+    assert_int_equal(maildrop_rows(maildrop, 0, 2, &page, &check), MAILDROP_DONE);
+    before = disk->count;
+    assert_int_equal(maildrop_rows(maildrop, 0, 2, &page, &check), MAILDROP_DONE);
+    assert_int_equal(disk->count, before); /* the block of the index is at hand */
+    assert_int_equal(fixture.manual.submitted, submitted);
+    maildrop_release(maildrop);
+    end(&fixture);
+}
+
+static void the_block_at_hand_is_of_the_maildrop_that_is_asked(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    disk_make_folder(fixture.world.disk, "/mail/bob");
+    disk_make_folder(fixture.world.disk, "/mail/bob/new");
+    disk_make_folder(fixture.world.disk, "/mail/bob/cur");
+    disk_put_text(fixture.world.disk, "/mail/bob/cur/9.bob:2,", "bob\n");
+    disk_settle(fixture.world.disk);
+    world_wait(&fixture.world);
+    struct maildrop *alice = open_drained(&fixture, "alice");
+    struct maildrop *bob = open_drained(&fixture, "bob");
+    char buffer[100];
+    for (int i = 0; i < 3; i++) {
+        (void)read_message(&fixture, alice, 1, buffer, sizeof buffer);
+        assert_memory_equal(buffer, "b\n", 2);
+        assert_int_equal(read_message(&fixture, bob, 0, buffer, sizeof buffer).result.read.size, 4);
+        assert_memory_equal(buffer, "bob\n", 4);
+    }
+    maildrop_release(alice);
+    maildrop_release(bob);
+    assert_null(((struct maildir_store *)(void *)fixture.world.store)->reader_of);
+    end(&fixture);
+}
+
+/* The kernel gives what is cached: a read that ends where a page does need not end the file. */
+static void a_page_that_ends_like_the_row_hides_nothing(void **state)
+{
+    (void)state;
+    static char text[3 * 4096];
+    static char buffer[sizeof text];
+    struct fixture fixture;
+    begin(&fixture);
+    memset(text, 'x', sizeof text);
+    disk_put(fixture.world.disk, "/mail/alice/cur/3.c,S=4096,W=4098:2,", text, sizeof text);
+    disk_settle(fixture.world.disk);
+    world_wait(&fixture.world);
+    struct maildrop *maildrop = open_drained(&fixture, "alice");
+    (void)read_message(&fixture, maildrop, 0, buffer, sizeof buffer); /* the index is at hand */
+    fixture.world.disk->cached_most = 4096;
+    struct maildrop_operation read = read_message(&fixture, maildrop, 2, buffer, sizeof buffer);
+    assert_true(read.result.read.row_was_wrong);
+    assert_int_equal(read.result.read.size, sizeof text);
+    fixture.world.disk->cached_most = 0;
+    maildrop_release(maildrop);
+    manual_drain(&fixture.manual);
+    end(&fixture);
+}
+
 static void in_use_is_told_at_once(void **state)
 {
     (void)state;
@@ -368,6 +468,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_cached_completes_at_once),
         cmocka_unit_test(what_is_not_cached_waits_for_the_executor),
+        cmocka_unit_test(a_message_of_known_size_costs_three_operations),
+        cmocka_unit_test(the_block_at_hand_is_of_the_maildrop_that_is_asked),
+        cmocka_unit_test(a_page_that_ends_like_the_row_hides_nothing),
         cmocka_unit_test(in_use_is_told_at_once),
         cmocka_unit_test(operations_of_a_maildrop_run_in_turn),
         cmocka_unit_test(a_large_count_is_shared_by_two),
