@@ -52,6 +52,13 @@ static inline void put(struct place *place, const void *octets, size_t size)
     }
 }
 
+static inline void put_at(const struct place *place, size_t offset, const void *octets, size_t size)
+{
+    if (place->next != NULL) {
+        memcpy(place->next + offset, octets, size);
+    }
+}
+
 /* The next octet, which follows a CR or stands at a line's start. Returns how many octets were taken:
  * 0 if it is an ordinary one now. */
 static inline size_t convert_one(struct multiline *message, struct place *place, uint8_t octet)
@@ -117,12 +124,62 @@ static inline size_t convert_stretch(struct multiline *message, struct place *pl
     return length + ended;
 }
 
+/* Whole lines of a message that is sent whole, as most are: one turn a line. It leaves off before a bare CR, and
+ * near the end of the octets and of the room, where `convert` looks closer. Returns how many were taken. */
+static inline size_t convert_lines(struct multiline *message, struct place *place,
+                                   const uint8_t *data, size_t size)
+{
+    bool counts = place->next == NULL;
+    size_t at = 0;
+    size_t made = 0; /* octets sent, as many as were taken and these: */
+    size_t doubled = 0;
+    bool start = message->line == LINE_START;
+    for (;;) {
+        size_t left = size - at;
+        size_t room = counts ? left : place->room - made;
+        size_t most = left < room ? left : room;
+        if (most < 2 * STRETCH_BLOCK) {
+            break;
+        }
+        most -= STRETCH_BLOCK; /* where the last block begins: the rest is for its end, and a dot */
+        if (start && data[at] == '.') {
+            put_at(place, made, ".", 1);
+            made++;
+            doubled++;
+        }
+        size_t length =
+            stretch_blocks(counts ? NULL : place->next + made, data + at, most - STRETCH_BLOCK);
+        at += length;
+        made += length;
+        start = start && length == 0;
+        bool is_lf = data[at] == '\n';
+        if (is_lf || (data[at] == '\r' && data[at + 1] == '\n')) {
+            put_at(place, made, "\r\n", 2);
+            made += 2;
+            at += is_lf ? 1 : 2;
+            start = true;
+        } else if (data[at] == '\r') {
+            break;
+        }
+    }
+    message->line = start ? LINE_START : LINE_INSIDE;
+    message->octets += made - doubled;
+    if (!counts) {
+        place->next += made;
+        place->room -= made;
+    }
+    return at;
+}
+
 static inline size_t convert(struct multiline *message, struct place *place, const uint8_t *data,
                              size_t size)
 {
     size_t at = 0;
     while (at < size && !message->enough && (place->next == NULL || place->room >= 3)) {
         size_t taken = 0;
+        if (!message->top && (message->line == LINE_START || message->line == LINE_INSIDE)) {
+            at += convert_lines(message, place, data + at, size - at);
+        }
         if (message->line != LINE_INSIDE) {
             taken = convert_one(message, place, data[at]);
         }
