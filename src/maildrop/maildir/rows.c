@@ -114,15 +114,18 @@ static int check_ids(struct maildir_maildrop *opened, const struct fs *fs, struc
     return fs->cached_only ? MAILDIR_WOULD_BLOCK : make_anew(opened, error);
 }
 
+static struct bytes base_of(const struct index_row *row)
+{
+    return (struct bytes){.data = row->name.data, .size = bytes_find(row->name, ':')};
+}
+
 static void fill_row(struct maildrop_page *page, uint32_t at, const struct index_row *row)
 {
     size_t size = row->unique_id.size;
     if (size != 0) {
         memcpy(page->unique_ids[at], row->unique_id.data, size);
     } else {
-        struct maildir_name name;
-        maildir_name_parse(row->name, &name);
-        size = maildir_unique_id(name.base, page->unique_ids[at]);
+        size = maildir_unique_id(base_of(row), page->unique_ids[at]);
     }
     page->rows[at] = (struct pop3_row){
         .octets = row->octets,
@@ -153,11 +156,6 @@ int maildir_rows(struct maildir_maildrop *opened, const struct fs *fs,
     }
     maildir_reader_done(opened, reader);
     return 0;
-}
-
-static struct bytes base_of(const struct index_row *row)
-{
-    return (struct bytes){.data = row->name.data, .size = bytes_find(row->name, ':')};
 }
 
 static void apply_note(const struct maildir_note *note, struct index_row *row)
