@@ -84,7 +84,7 @@ class Run:
                 jobs.append(pool.submit(self.suite, "lint", suites.lint))
             if self.wants("harness"):
                 jobs.append(pool.submit(self.pytest, "harness", self.release))
-            if units or self.wants("wire", "clients", "access", "accounts", "retrieve"):
+            if units or self.wants("wire", "clients", "access", "accounts", "retrieve", "instructions"):
                 self.suite("build-release", self.prepare, self.release)
             if units or self.wants("wire", "accounts", "retrieve"):
                 self.suite("build-sanitize", self.prepare, self.sanitize)
@@ -96,6 +96,8 @@ class Run:
             jobs = []
             if units:
                 jobs.append(pool.submit(self.units, rooms))
+            if self.wants("instructions") and not self.select:
+                jobs.append(pool.submit(self.suite, "instructions", suites.instructions, self.release))
             if self.wants("clients"):
                 jobs.append(pool.submit(self.pytest, "clients", self.release))
             for job in jobs:

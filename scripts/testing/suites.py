@@ -15,13 +15,18 @@ MESON_SUITES = ("base", "pop3", "sasl", "lmtp", "maildrop", "account", "net", "s
                 "crash", "fuzz", "examples")
 PYTEST_SUITES = {"harness": "tests/harness", "wire": "tests/wire", "clients": "tests/clients",
                  "access": "tests/access", "accounts": "tests/accounts", "retrieve": "tests/fetch"}
-NAMES = ("lint", *MESON_SUITES, *PYTEST_SUITES, "conformance")
+NAMES = ("lint", *MESON_SUITES, *PYTEST_SUITES, "instructions", "conformance")
 # Tests of these Meson suites run only with --full.
 LONG = "long"
 
 
 def lint():
     return _tap_command([builds.ROOT / "scripts/lint", "--tap"], "lint")
+
+
+def instructions(build):
+    return _tap_command([builds.ROOT / "scripts/check-instructions", "--build", build.folder, "--tap"],
+                        "instructions")
 
 
 def meson(build, wanted, full, program=None):
