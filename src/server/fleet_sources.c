@@ -176,11 +176,11 @@ static void restart(struct fleet *fleet)
     }
 }
 
-static void replace(struct fleet *fleet, struct child_process *process)
+static void replace(struct fleet *fleet, const struct child_process *process, bool is_stale)
 {
     struct fleet_source *source = &fleet->sources[process->slot];
     uint64_t now = uv_now(fleet->harbour->loop);
-    if (source->was_silent || now - process->started >= LIVED_MS) {
+    if (is_stale || source->was_silent || now - process->started >= LIVED_MS) {
         source->pause_ms = 0;
     } else {
         source->pause_ms = source->pause_ms == 0 ? RESTART_LEAST_MS : source->pause_ms * 2;
@@ -195,7 +195,8 @@ static void on_gone(struct child_process *process, const char *how)
 {
     struct fleet *fleet = process->owner;
     struct fleet_source *source = &fleet->sources[process->slot];
-    bool expected = fleet->failed || fleet->killed || source->was_silent;
+    bool is_stale = strcmp(how, "ended with status 0") == 0;
+    bool expected = fleet->failed || fleet->killed || source->was_silent || is_stale;
     if (!expected) {
         log_write(LOG_LEVEL_ERROR, "source %s %d %s%s", name_of(fleet, process->slot),
                   process->process.pid, how, fleet->ready ? "; it is started again" : "");
@@ -206,7 +207,7 @@ static void on_gone(struct child_process *process, const char *how)
         fleet->failed = true;
         fleet_kill(fleet);
     } else if (!fleet->failed && !fleet->killed && fleet->auth != NULL) {
-        replace(fleet, process);
+        replace(fleet, process, is_stale);
     }
     fleet_look_if_over(fleet);
 }

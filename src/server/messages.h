@@ -136,8 +136,9 @@ struct source_request {
 /* a process of a source -> auth */
 struct source_reply {
     uint64_t id;
-    uint32_t kind;  /* enum error_kind */
-    char text[300]; /* of the error, for the log */
+    uint32_t kind;     /* enum error_kind */
+    uint32_t is_stale; /* nonzero: the process ends instead; another shall be asked */
+    char text[300];    /* of the error, for the log */
     struct source_answer answer;
 };
 

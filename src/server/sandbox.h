@@ -41,6 +41,7 @@ int sandbox_enter(const struct sandbox *sandbox, uv_loop_t *loop, int landlock_m
 /* sandbox.c's parts. Files: the calling thread, and threads that it starts from then on. Calls: all
  * threads. */
 int sandbox_close_files(const struct sandbox *sandbox, int abi, struct error *error) MUST_CHECK;
+uint64_t sandbox_file_rights(int abi); /* all that this ABI of Landlock can forbid of files */
 bool sandbox_has_calls(void);
 int sandbox_close_calls(enum sandbox_role role, struct error *error) MUST_CHECK;
 

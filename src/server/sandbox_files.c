@@ -66,6 +66,11 @@ static struct ruleset everything(int abi)
     return ruleset;
 }
 
+uint64_t sandbox_file_rights(int abi)
+{
+    return everything(abi).handled_access_fs;
+}
+
 /* A folder that is not there cannot be allowed; preflight has told of it. */
 static int allow(int ruleset, const char *folder, uint64_t rights, struct error *error)
 {

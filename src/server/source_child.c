@@ -12,12 +12,14 @@
 
 #include "server/channel.h"
 #include "server/child.h"
+#include "server/sandbox_hide.h"
 
 struct source_child {
     struct configuration configuration;
     const struct source_type *type;
     struct source *source;
-    int auth; /* the channel; -1: there is no auth at this time */
+    struct sandbox_hidden *hidden; /* the accounts file; NULL: there is none */
+    int auth;                      /* the channel; -1: there is no auth at this time */
 };
 
 /* "192.0.2.1:1110" or "[2001:db8::1]:1110", without the port, in place. */
@@ -86,6 +88,11 @@ static void take_question(struct source_child *self)
         return;
     }
     reply = (struct source_reply){.id = request.id};
+    if (self->hidden != NULL && sandbox_hidden_is_stale(self->hidden)) {
+        reply.is_stale = 1;
+        sodium_memzero(&request, sizeof request);
+        _exit(channel_send(self->auth, &reply, sizeof reply, -1) < 0 ? EX_SOFTWARE : EX_OK);
+    }
     if (ask(self, &request, &reply.answer, &error) < 0) {
         reply.answer = (struct source_answer){0};
         reply.kind = error.kind;
@@ -136,6 +143,15 @@ static int drop_privileges(const struct source_child *self, struct error *error)
         has_own_user ? configuration->command_user : configuration->auth_user, error);
 }
 
+static int hide_accounts(struct source_child *self, struct error *error)
+{
+    const struct configuration *configuration = &self->configuration;
+    if (!configuration_has_file(configuration)) {
+        return 0;
+    }
+    return sandbox_hide(configuration->accounts_file, &self->hidden, error);
+}
+
 static int start(struct source_child *self, struct error *error)
 {
     static struct child child; /* large, once */
@@ -149,7 +165,9 @@ static int start(struct source_child *self, struct error *error)
     if (self->type == NULL || sodium_init() < 0) {
         return error_set(error, ERROR_USAGE, 0, "there is no such source");
     }
-    return drop_privileges(self, error) < 0 ? -1 : open_source(self, error);
+    return hide_accounts(self, error) < 0 || drop_privileges(self, error) < 0
+               ? -1
+               : open_source(self, error);
 }
 
 int source_child_run(void)
@@ -160,6 +178,12 @@ int source_child_run(void)
         log_write(LOG_LEVEL_ERROR, "source %s: %s", self.type == NULL ? "" : self.type->name,
                   error.text);
         return error_exit_status(error.kind);
+    }
+    if (self.hidden != NULL && sandbox_hidden_is_readable(self.hidden)) {
+        log_write(LOG_LEVEL_WARNING,
+                  "source %s: its processes can read the accounts file, for this kernel cannot "
+                  "hide it; they run as users who may read it",
+                  self.type->name);
     }
     struct message ready = {.type = MESSAGE_READY};
     child_send(&ready);

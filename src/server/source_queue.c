@@ -61,6 +61,26 @@ static struct source_job *take_first(struct source_queue *queue)
     return job;
 }
 
+/* Before all others; its time goes on. */
+static void put_first(struct source_queue *queue, struct source_job *job)
+{
+    job->next = queue->first;
+    queue->first = job;
+    if (job->next == NULL) {
+        queue->last = &job->next;
+    }
+    queue->count++;
+}
+
+/* The process has only ended before it took the question. */
+static void ask_again(struct source_process *process)
+{
+    struct source_job *job = process->job;
+    process->job = NULL;
+    put_first(process->queue, job);
+    disconnect(process, "");
+}
+
 static int send_question(struct source_process *process, const struct source_job *job)
 {
     static struct source_request request; /* all of one thread */
@@ -196,7 +216,9 @@ static void on_reply(uv_poll_t *poll, int status, int events)
     if (size > 0 && descriptor >= 0) {
         (void)close(descriptor);
     }
-    if (!is_whole(&reply, size) || !process->is_busy || reply.id != process->id) {
+    if (size == (ssize_t)sizeof reply && reply.is_stale && process->job != NULL) {
+        ask_again(process);
+    } else if (!is_whole(&reply, size) || !process->is_busy || reply.id != process->id) {
         disconnect(process, "its process has ended");
     } else {
         struct source_job *job = process->job;

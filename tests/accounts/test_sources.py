@@ -234,6 +234,58 @@ def test_what_a_command_said_is_not_remembered(world):
     assert outcome(server, b"bob", b"another").startswith(b"+OK")
 
 
+READ = """\
+    def can(path):
+        try:
+            return bool(open(path, "rb").read())
+        except OSError:
+            return False
+    with open({log!r}, "ab") as log:
+        log.write(repr([can(path) for path in {paths!r}]).encode() + b"\\n")
+    sys.exit(1)"""
+
+
+@pytest.mark.sanitized
+def test_no_source_reads_the_accounts_file(either_world):
+    """Also where it runs as the user who may, or as root; whatever is put in the file's place; under any name."""
+    world = either_world
+    if world.privileged:
+        world.accounts_file.chmod(0o644)
+    checker = Checker(world, {})
+    checker.configure(accounts={"command-user": "root" if world.privileged else "none"})
+    other = world.folder / "other"
+    other.write_text("x")
+    seen = world.folder / "seen"
+    seen.touch()
+    seen.chmod(0o666)
+    paths = [str(world.accounts_file), f"/proc/self/root{world.accounts_file}", str(other)]
+    checker.write(before=READ.format(log=str(seen), paths=paths))
+    server = world.start()
+    for _ in range(3):
+        outcome(server, b"bob", b"x")
+        world.write_accounts({"alice": "secret", "carol": "x"})
+        if world.privileged:
+            world.accounts_file.chmod(0o644)
+    lines = seen.read_text().splitlines()
+    assert lines == ["[False, False, True]"] * 3, lines
+
+
+def test_what_comes_to_stand_beside_the_file_is_found(world):
+    """A process that was fenced in before is replaced; nobody notices."""
+    checker = Checker(world, BOB)
+    checker.configure(accounts={"source-processes": "2"})
+    server = world.start()
+    before = {process.pid for process in sources(server)}
+    draft = world.folder / "draft"
+    draft.write_bytes(b"bob new\n")
+    draft.rename(checker.people)
+    assert outcome(server, b"bob", b"new").startswith(b"+OK")
+    assert outcome(server, b"bob", b"pass word").startswith(b"-ERR [AUTH]")
+    restante.wait_until(lambda: len(sources(server)) == 2, "as many as before")
+    assert {process.pid for process in sources(server)} != before
+    assert "ended with" not in server.log()
+
+
 def test_without_sources_there_is_no_process_more(world):
     server = world.start()
     kinds = sorted(re.sub(r"^restante (\w+).*", r"\1", process.command).strip()
