@@ -8,32 +8,51 @@
 
 #include "base/number.h"
 
+int address_parse_host(struct bytes host, uint16_t port, struct sockaddr_storage *address_out)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct sockaddr_in *ipv4 = (struct sockaddr_in *)address_out;
+    struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)address_out;
+    *address_out = (struct sockaddr_storage){0};
+    if (host.size >= sizeof text || bytes_find(host, '\0') < host.size) {
+        return -1;
+    }
+    memcpy(text, host.data, host.size);
+    text[host.size] = '\0';
+    if (inet_pton(AF_INET, text, &ipv4->sin_addr) == 1) {
+        ipv4->sin_family = AF_INET;
+        ipv4->sin_port = htons(port);
+        return 0;
+    }
+    ipv6->sin6_family = AF_INET6;
+    ipv6->sin6_port = htons(port);
+    return inet_pton(AF_INET6, text, &ipv6->sin6_addr) == 1 ? 0 : -1;
+}
+
 int address_parse(const char *text, struct sockaddr_storage *address_out, socklen_t *size_out)
 {
     const char *colon = strrchr(text, ':');
     uint64_t port;
-    char host[INET6_ADDRSTRLEN + 2];
-    if (colon == NULL || number_parse(bytes_of(colon + 1), UINT16_MAX, &port) < 0 ||
-        (size_t)(colon - text) >= sizeof host) {
+    if (colon == NULL || number_parse(bytes_of(colon + 1), UINT16_MAX, &port) < 0) {
         return -1;
     }
-    size_t size = (size_t)(colon - text);
-    memcpy(host, text, size);
-    host[size] = '\0';
-    *address_out = (struct sockaddr_storage){0};
-    if (size >= 2 && host[0] == '[' && host[size - 1] == ']') {
-        struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)address_out;
-        host[size - 1] = '\0';
-        ipv6->sin6_family = AF_INET6;
-        ipv6->sin6_port = htons((uint16_t)port);
-        *size_out = sizeof *ipv6;
-        return inet_pton(AF_INET6, host + 1, &ipv6->sin6_addr) == 1 ? 0 : -1;
+    struct bytes host = {.data = (const uint8_t *)text, .size = (size_t)(colon - text)};
+    sa_family_t family = AF_INET;
+    if (host.size >= 2 && text[0] == '[' && colon[-1] == ']') {
+        host = (struct bytes){.data = host.data + 1, .size = host.size - 2};
+        family = AF_INET6;
     }
-    struct sockaddr_in *ipv4 = (struct sockaddr_in *)address_out;
-    ipv4->sin_family = AF_INET;
-    ipv4->sin_port = htons((uint16_t)port);
-    *size_out = sizeof *ipv4;
-    return inet_pton(AF_INET, host, &ipv4->sin_addr) == 1 ? 0 : -1;
+    *size_out = family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    return address_parse_host(host, (uint16_t)port, address_out) == 0 &&
+                   address_out->ss_family == family
+               ? 0
+               : -1;
+}
+
+uint16_t address_port(const struct sockaddr_storage *address)
+{
+    return ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
+                                                : ((const struct sockaddr_in *)address)->sin_port);
 }
 
 /* The IPv4 address of an IPv4 or IPv4-mapped peer, in host order; false if it has none. */
@@ -59,15 +78,12 @@ char *address_format(const struct sockaddr_storage *address, char *out)
     uint32_t ipv4;
     if (as_ipv4(address, &ipv4)) {
         struct in_addr network = {.s_addr = htonl(ipv4)};
-        uint16_t port = address->ss_family == AF_INET
-                            ? ((const struct sockaddr_in *)address)->sin_port
-                            : ((const struct sockaddr_in6 *)address)->sin6_port;
         (void)inet_ntop(AF_INET, &network, host, sizeof host);
-        (void)snprintf(out, ADDRESS_TEXT_SIZE, "%s:%u", host, ntohs(port));
+        (void)snprintf(out, ADDRESS_TEXT_SIZE, "%s:%u", host, address_port(address));
     } else {
         const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)address;
         (void)inet_ntop(AF_INET6, &ipv6->sin6_addr, host, sizeof host);
-        (void)snprintf(out, ADDRESS_TEXT_SIZE, "[%s]:%u", host, ntohs(ipv6->sin6_port));
+        (void)snprintf(out, ADDRESS_TEXT_SIZE, "[%s]:%u", host, address_port(address));
     }
     return out;
 }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/attributes.h"
+#include "base/bytes.h"
 
 enum { ADDRESS_TEXT_SIZE = 64 };
 
@@ -16,6 +17,13 @@ int address_parse(const char *text, struct sockaddr_storage *address_out,
 
 /* The same notation back; `out` has ADDRESS_TEXT_SIZE octets. Returns `out`. */
 char *address_format(const struct sockaddr_storage *address, char *out);
+
+/* A numeric address without a port, with a port of its own. 0 or -1. */
+int address_parse_host(struct bytes host, uint16_t port,
+                       struct sockaddr_storage *address_out) MUST_CHECK;
+
+/* In the host's order of octets. */
+uint16_t address_port(const struct sockaddr_storage *address);
 
 /* Is the peer on this machine? IPv4-mapped addresses count as IPv4. */
 bool address_is_loopback(const struct sockaddr_storage *address);

@@ -3,11 +3,11 @@
  * always comes in one piece. */
 #include "net/proxy_header.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #include "base/number.h"
+#include "net/address.h"
 
 enum {
     V2_FIXED_OCTETS = 16,
@@ -49,42 +49,33 @@ static struct bytes next_part(struct bytes *rest)
     return part;
 }
 
-static bool parse_address(struct bytes text, int family, void *out)
-{
-    char copy[INET6_ADDRSTRLEN];
-    if (text.size >= sizeof copy || bytes_find(text, '\0') < text.size) {
-        return false;
-    }
-    memcpy(copy, text.data, text.size);
-    copy[text.size] = '\0';
-    return inet_pton(family, copy, out) == 1;
-}
-
-static bool parse_port(struct bytes text, in_port_t *out)
+static bool parse_port(struct bytes text, uint16_t *out)
 {
     uint64_t port;
     if (number_parse(text, UINT16_MAX, &port) < 0 || (text.size > 1 && text.data[0] == '0')) {
         return false;
     }
-    *out = htons((uint16_t)port);
+    *out = (uint16_t)port;
     return true;
+}
+
+static bool parse_end(struct bytes host, struct bytes port_text, int family,
+                      struct sockaddr_storage *out)
+{
+    uint16_t port;
+    return parse_port(port_text, &port) && address_parse_host(host, port, out) == 0 &&
+           out->ss_family == family;
 }
 
 /* "SOURCE DESTINATION PORT PORT" of one family. */
 static bool parse_v1_ends(struct bytes rest, int family, struct sockaddr_storage *client)
 {
-    struct sockaddr_in *ipv4 = (struct sockaddr_in *)client;
-    struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)client;
-    struct in6_addr destination;
-    in_port_t destination_port;
-    bool is_ipv4 = family == AF_INET;
-    client->ss_family = (sa_family_t)family;
-    return bytes_find(rest, ' ') < rest.size &&
-           parse_address(next_part(&rest), family,
-                         is_ipv4 ? (void *)&ipv4->sin_addr : (void *)&ipv6->sin6_addr) &&
-           parse_address(next_part(&rest), family, &destination) &&
-           parse_port(next_part(&rest), is_ipv4 ? &ipv4->sin_port : &ipv6->sin6_port) &&
-           bytes_find(rest, ' ') == rest.size && parse_port(rest, &destination_port);
+    struct sockaddr_storage destination;
+    struct bytes source_host = next_part(&rest);
+    struct bytes destination_host = next_part(&rest);
+    struct bytes source_port = next_part(&rest);
+    return parse_end(source_host, source_port, family, client) &&
+           parse_end(destination_host, rest, family, &destination);
 }
 
 static enum proxy_header_result parse_v1_line(struct bytes line, struct proxy_header *out,

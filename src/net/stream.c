@@ -198,22 +198,22 @@ static bool step_tls(struct stream *stream)
     return true;
 }
 
-/* Octets that TLS has not taken outlive the event in a copy. */
-static void keep_unread(struct stream *stream, struct bytes rest)
+/* Octets that TLS has not taken outlive the event in a copy. False: no memory. */
+static bool keep_unread(struct stream *stream, struct bytes rest)
 {
     if (rest.size == 0 || (stream->unread_held != NULL && rest.data == stream->unread.data)) {
         stream->unread = rest;
-        return;
+        return true;
     }
     uint8_t *copy = malloc(rest.size);
     if (copy == NULL) {
-        end(stream);
-        return;
+        return false;
     }
     memcpy(copy, rest.data, rest.size);
     free(stream->unread_held);
     stream->unread_held = copy;
     stream->unread = (struct bytes){.data = copy, .size = rest.size};
+    return true;
 }
 
 static void take_records(struct stream *stream, struct bytes octets)
@@ -227,10 +227,20 @@ static void take_records(struct stream *stream, struct bytes octets)
     }
     struct bytes rest = tls_rest(stream->tls);
     tls_give(stream->tls, (struct bytes){0});
-    keep_unread(stream, rest);
-    if (rest.size == 0) {
+    if (!keep_unread(stream, rest)) {
+        end(stream);
+    } else if (rest.size == 0) {
         free(stream->unread_held);
         stream->unread_held = NULL;
+    }
+}
+
+/* Plaintext for the owner, who may find that a handshake begins in it. */
+static void give_plaintext(struct stream *stream, struct bytes octets)
+{
+    stream->events->data(stream, octets);
+    if (stream->reading && stream->tls != NULL && stream->unread.size > 0 && !is_closing(stream)) {
+        take_records(stream, stream->unread); /* before what comes after them */
     }
 }
 
@@ -249,7 +259,7 @@ static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
         note_failure(stream, (int)size);
         end(stream);
     } else if (size > 0 && stream->tls == NULL) {
-        stream->events->data(stream, octets);
+        give_plaintext(stream, octets);
     } else if (size > 0) {
         take_records(stream, octets);
     }
@@ -392,10 +402,10 @@ const struct error *stream_error(const struct stream *stream)
     return stream->client == NULL ? &none : &stream->client->error;
 }
 
-int stream_secure(struct stream *stream, struct tls_context *context)
+int stream_secure(struct stream *stream, struct tls_context *context, struct bytes first)
 {
     stream->tls = tls_accept(context);
-    return stream->tls == NULL ? -1 : 0;
+    return stream->tls == NULL || !keep_unread(stream, first) ? -1 : 0;
 }
 
 int stream_secure_client(struct stream *stream, struct tls_client_context *context,

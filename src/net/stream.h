@@ -81,8 +81,10 @@ int stream_connect(struct stream *stream, const struct connection_target *target
                    const struct stream_events *events, struct stream_loop *shared) MUST_CHECK;
 
 /* From here on the peer's octets belong to a TLS handshake, which runs while reading is on; `secured` or
- * `ended` follows. Nothing may be half written. -1: no memory. */
-int stream_secure(struct stream *stream, struct tls_context *context) MUST_CHECK;
+ * `ended` follows. Nothing may be half written. `first` are octets of it that came in this `data` event,
+ * behind others that were no handshake's; they are copied. -1: no memory. */
+int stream_secure(struct stream *stream, struct tls_context *context,
+                  struct bytes first) MUST_CHECK;
 
 /* The same for the client end, of a plaintext connection that stands, after a reply to STLS or at once:
  * the server has to be `host`. Octets that one read brought with the reply were the owner's to refuse (libpop3

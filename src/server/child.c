@@ -89,7 +89,7 @@ static int take_message(struct child *child, const struct message *message, int 
             (void)close(descriptor);
             return error_set(error, ERROR_LIMIT, 0, "too many listening sockets");
         }
-        child->listener_tls[child->listener_count] = message->kind != 0;
+        child->listener_kinds[child->listener_count] = message->kind;
         child->listeners[child->listener_count++] = descriptor;
         return 0;
     case MESSAGE_LOG:

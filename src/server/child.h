@@ -6,7 +6,7 @@
 #include "server/configuration.h"
 #include "server/messages.h"
 
-enum { CHILD_MOST_LISTENERS = 2 * CONFIGURATION_MOST_LISTEN * CONFIGURATION_MOST_WORKERS };
+enum { CHILD_MOST_LISTENERS = 4 * CONFIGURATION_MOST_LISTEN * CONFIGURATION_MOST_WORKERS };
 
 /* What the master gave to a child before MESSAGE_START. Descriptors are -1 where none came. */
 struct child {
@@ -24,7 +24,7 @@ struct child {
         char path[MESSAGE_PATH_SIZE];
     } identity; /* of a delegate */
     int listeners[CHILD_MOST_LISTENERS];
-    bool listener_tls[CHILD_MOST_LISTENERS];
+    uint32_t listener_kinds[CHILD_MOST_LISTENERS]; /* LISTENER_ bits */
     uint32_t listener_count;
 };
 

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/ini_lines.h"
 #include "maildrop/path.h"
+#include "net/address.h"
 #include "server/setting_kinds.h"
 
 enum { CONFIGURATION_OCTETS_MOST = 1 << 20 };
@@ -92,28 +93,31 @@ static bool section_exists(const char *section)
     return false;
 }
 
-/* The setting of that key in another section, for a hint; NULL if there is none. */
-static const struct setting *find_elsewhere(const char *key)
+/* Sections that have a setting of that key, for a hint: "[a] or [b]"; empty if there is none. */
+static const char *find_elsewhere(const char *key, char *out, size_t capacity)
 {
-    for (size_t i = 0; i < CONFIGURATION_SETTINGS; i++) {
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < CONFIGURATION_SETTINGS && used < capacity; i++) {
         if (strcmp(settings[i].key, key) == 0) {
-            return &settings[i];
+            used += (size_t)snprintf(out + used, capacity - used, "%s[%s]", used == 0 ? "" : " or ",
+                                     settings[i].section);
         }
     }
-    return NULL;
+    return out;
 }
 
 static void note_unknown(struct parser *parser, const char *section, const char *key)
 {
-    const struct setting *elsewhere = find_elsewhere(key);
-    if (elsewhere != NULL) {
+    char elsewhere[64];
+    if (find_elsewhere(key, elsewhere, sizeof elsewhere)[0] != '\0') {
         configuration_note(parser->notes, true, parser->name, parser->lines.line,
-                           "[%s] has no setting %s; write it in section [%s]", section, key,
-                           elsewhere->section);
+                           "[%s] has no setting %s; write it in section %s", section, key,
+                           elsewhere);
     } else if (!section_exists(section)) {
         configuration_note(parser->notes, true, parser->name, parser->lines.line,
                            "there is no section [%s]; the sections are [server], [pop3], [tls], "
-                           "[limits], [maildrop], "
+                           "[proxy], [limits], [maildrop], "
                            "[accounts] and [log]",
                            section);
     } else {
@@ -200,10 +204,67 @@ static void check_sources(struct parser *parser)
     }
 }
 
+static bool are_equal(const struct configuration_address *a, const struct configuration_address *b)
+{
+    return a->size == b->size && memcmp(&a->address, &b->address, a->size) == 0 &&
+           address_port(&a->address) != 0;
+}
+
+/* The first address that both lists have; those whose port the kernel chooses are never the same. */
+static const struct configuration_address *find_common(const struct configuration_addresses *a,
+                                                       const struct configuration_addresses *b)
+{
+    for (uint32_t i = 0; i < a->count; i++) {
+        for (uint32_t j = 0; j < b->count; j++) {
+            if (are_equal(&a->list[i], &b->list[j])) {
+                return &a->list[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Nothing but the header tells the one kind of connection from the other. */
+static void check_addresses_differ(struct parser *parser)
+{
+    const struct configuration *out = parser->out;
+    const struct configuration_addresses *lists[] = {&out->listen, &out->listen_tls,
+                                                     &out->proxy_listen, &out->proxy_listen_tls};
+    static const char *const names[] = {"pop3.listen", "pop3.listen-tls", "proxy.listen",
+                                        "proxy.listen-tls"};
+    for (size_t i = 1; i < sizeof lists / sizeof lists[0]; i++) {
+        for (size_t j = 0; j < i; j++) {
+            const struct configuration_address *twice = find_common(lists[i], lists[j]);
+            char address[ADDRESS_TEXT_SIZE];
+            if (twice != NULL) {
+                configuration_note(
+                    parser->notes, true, parser->name, configuration_line(out, names[i]),
+                    "%s stands in line %u too; write an address and port in one "
+                    "list only",
+                    address_format(&twice->address, address), configuration_line(out, names[j]));
+            }
+        }
+    }
+}
+
+static void check_proxies(struct parser *parser)
+{
+    const struct configuration *out = parser->out;
+    bool listens = out->proxy_listen.count + out->proxy_listen_tls.count > 0;
+    if (listens && out->proxies.count == 0) {
+        const char *key = out->proxy_listen.count > 0 ? "proxy.listen" : "proxy.listen-tls";
+        configuration_note(parser->notes, true, parser->name, configuration_line(out, key),
+                           "no proxy may connect there; write its address or network in from = "
+                           "in [proxy]");
+    }
+}
+
 static void check_meaning(struct parser *parser)
 {
     const struct configuration *out = parser->out;
-    if (out->listen.count + out->listen_tls.count == 0) {
+    if (out->listen.count + out->listen_tls.count + out->proxy_listen.count +
+            out->proxy_listen_tls.count ==
+        0) {
         configuration_note(parser->notes, true, parser->name, configuration_line(out, "listen"),
                            "nothing is listened on; write listen or listen-tls = ADDRESS:PORT");
     }
@@ -214,6 +275,8 @@ static void check_meaning(struct parser *parser)
             "or a path that begins with / and has %%u in it",
             out->path);
     }
+    check_addresses_differ(parser);
+    check_proxies(parser);
     if (out->tls_certificates.count != out->tls_keys.count) {
         const char *given = out->tls_keys.count != 0 ? "key" : "certificate";
         configuration_note(
@@ -318,10 +381,18 @@ const char *configuration_setting(size_t index)
     return index < CONFIGURATION_SETTINGS ? names[index] : NULL;
 }
 
+static bool is_called(const struct setting *setting, const char *name)
+{
+    size_t size = strlen(setting->section);
+    return strcmp(setting->key, name) == 0 ||
+           (strncmp(setting->section, name, size) == 0 && name[size] == '.' &&
+            strcmp(setting->key, name + size + 1) == 0);
+}
+
 unsigned configuration_line(const struct configuration *configuration, const char *key)
 {
     for (size_t i = 0; i < CONFIGURATION_SETTINGS; i++) {
-        if (strcmp(settings[i].key, key) == 0) {
+        if (is_called(&settings[i], key)) {
             return configuration->lines[i];
         }
     }

@@ -6,11 +6,13 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/network.h"
 
 enum {
     CONFIGURATION_VALUE_SIZE = 200, /* inih, as Debian builds it, takes lines up to this */
     CONFIGURATION_MOST_LISTEN = 16, /* of each kind */
     CONFIGURATION_MOST_FILES = 8,
+    CONFIGURATION_MOST_NETWORKS = 32,
     CONFIGURATION_MOST_WORKERS = 64,
     CONFIGURATION_MOST_SOURCES = 8,
     CONFIGURATION_MOST_SOURCE_PROCESSES = 16, /* of each */
@@ -25,6 +27,16 @@ enum plaintext_login { PLAINTEXT_LOGIN_NEVER, PLAINTEXT_LOGIN_LOOPBACK, PLAINTEX
 enum configuration_store { STORE_MAILDIR };
 enum tls_minimum { TLS_MINIMUM_1_2, TLS_MINIMUM_1_3 };
 enum tls_client_name { TLS_CLIENT_NAME_NONE, TLS_CLIENT_NAME_COMMON, TLS_CLIENT_NAME_EMAIL };
+
+/* What is known of a proxy's client: whether it came with TLS. */
+enum client_tls {
+    CLIENT_TLS_UNKNOWN,
+    CLIENT_TLS_TOLD,  /* as the PROXY header says */
+    CLIENT_TLS_ALWAYS /* the proxy lets nobody else in */
+};
+
+/* What comes first on the connections of a listening socket: bits. The header comes before TLS. */
+enum { LISTENER_TLS = 1, LISTENER_PROXY = 2 };
 
 struct configuration_address {
     struct sockaddr_storage address;
@@ -41,7 +53,7 @@ struct configuration {
     struct configuration_addresses {
         struct configuration_address list[CONFIGURATION_MOST_LISTEN];
         uint32_t count;
-    } listen, listen_tls;
+    } listen, listen_tls, proxy_listen, proxy_listen_tls;
     struct configuration_files {
         char list[CONFIGURATION_MOST_FILES][CONFIGURATION_VALUE_SIZE];
         uint32_t count;
@@ -58,6 +70,12 @@ struct configuration {
     bool utf8;
     uint64_t login_delay_ms;
     uint32_t mechanisms; /* as struct sasl_offer has them */
+    struct configuration_networks {
+        struct network list[CONFIGURATION_MOST_NETWORKS];
+        uint32_t count;
+    } proxies; /* whose word is taken for whom they forward */
+    uint64_t proxy_header_timeout_ms;
+    enum client_tls proxy_client_tls;
     uint32_t connections;
     uint32_t connections_per_address;
     uint32_t connections_per_user;
@@ -113,7 +131,7 @@ int configuration_read(const char *path, struct bytes *text_out, struct error *e
 /* Both, for commands: `error` gets the first mistake. */
 int configuration_load(const char *path, struct configuration *out, struct error *error) MUST_CHECK;
 
-/* The line in which a setting stands; 0 if it does not. */
+/* The line in which a setting stands, of a key or "section.key"; 0 if it does not. */
 unsigned configuration_line(const struct configuration *configuration, const char *key);
 
 /* Is that source the accounts file, which auth reads itself? */
@@ -121,7 +139,6 @@ bool configuration_is_file(const struct configuration *configuration, uint32_t s
 /* Is a source of that name in the list? */
 bool configuration_has_source(const struct configuration *configuration, const char *name);
 bool configuration_has_file(const struct configuration *configuration);
-
 /* Every setting as "section.key", for the test that compares them with the documentation: row `index`, or
  * NULL after the last. */
 const char *configuration_setting(size_t index);

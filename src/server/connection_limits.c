@@ -52,7 +52,7 @@ struct limits {
     uint32_t buckets; /* a power of two */
     uint32_t used;    /* entries 1 .. used have been in use */
     uint32_t free;    /* of those, the list of free ones */
-    struct failure failures[LIMIT_KINDS][FAILURE_SETS][FAILURE_WAYS];
+    struct failure failures[LIMIT_FAILURE_KINDS][FAILURE_SETS][FAILURE_WAYS];
     struct login logins[LOGIN_SETS][LOGIN_WAYS];
     uint32_t tail[]; /* heads of the chains, then the entries */
 };

@@ -18,8 +18,9 @@ enum {
 
 struct limits;
 
-enum limit_kind { LIMIT_ADDRESS, LIMIT_USER };
-enum { LIMIT_KINDS = LIMIT_USER + 1 };
+/* LIMIT_PROXY: connections of a proxy, by its address, that have not said yet whose they are. */
+enum limit_kind { LIMIT_ADDRESS, LIMIT_USER, LIMIT_PROXY };
+enum { LIMIT_FAILURE_KINDS = LIMIT_USER + 1 }; /* of these, failures count too */
 
 /* Makes the shared memory: a descriptor to map and to hand on, or -1. `connections` is how many are
  * expected; more cost time, not truth. */

@@ -17,6 +17,9 @@ static uint64_t next_deadline(const struct session *session)
     if (session->lingering) {
         return session->wait_until;
     }
+    if (session->header_due) {
+        return session->began + configuration->proxy_header_timeout_ms;
+    }
     if (session->wait == WAIT_AUTH || session->wait == WAIT_DELAY || session->wait == WAIT_HOLDER ||
         session->wait == WAIT_THROTTLE) {
         deadline = session->wait_until;
@@ -103,6 +106,12 @@ static void check_deadlines(struct session *session)
     uint64_t now = uv_now(&session->worker->loop);
     if (session->lingering) {
         session_disconnect(session);
+        return;
+    }
+    if (session->header_due) {
+        if (now >= session->began + configuration->proxy_header_timeout_ms) {
+            session_end(session, POP3_END_TIMEOUT, "proxy-header-timeout");
+        }
         return;
     }
     if (session->stream.writing && now >= session->wrote + configuration->write_timeout_ms) {

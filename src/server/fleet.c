@@ -110,7 +110,7 @@ static void send_sockets(const struct fleet *fleet, struct child_process *worker
     for (uint32_t i = 0; i < fleet->sockets.count; i++) {
         const struct socket_group *group = &fleet->sockets.groups[i];
         for (uint32_t j = slot; j < group->count; j += fleet->configuration.workers) {
-            struct message message = {.type = MESSAGE_LISTEN, .kind = group->tls};
+            struct message message = {.type = MESSAGE_LISTEN, .kind = group->kind};
             children_send(worker, &message, group->sockets[j]);
         }
     }

@@ -23,8 +23,10 @@ static struct session *session_of_call(struct auth_call *call)
 
 void login_facts(const struct session *session, struct auth_facts *facts_out)
 {
-    *facts_out =
-        (struct auth_facts){.peer = session->peer, .is_tls = stream_tls(&session->stream) != NULL};
+    *facts_out = (struct auth_facts){.is_tls = session->connection.encrypted != 0};
+    if (!session->unknown) {
+        facts_out->peer = session->peer;
+    }
 }
 
 /* The peer's port decides nothing, and differs each time. */

@@ -33,9 +33,8 @@ enum message_type {
     MESSAGE_AUTH,         /* with one end of a channel between a worker and auth */
     MESSAGE_TICKETS,      /* with the keys of TLS tickets in `path` */
     MESSAGE_CERTIFICATES, /* with the memfd of certificates and keys */
-    MESSAGE_LISTEN,
-    /* `kind` nonzero: TLS from the first octet */ /* with a listening socket */
-    MESSAGE_START,                                 /* all that is needed was sent */
+    MESSAGE_LISTEN,       /* with a listening socket; `kind`: LISTENER_ bits */
+    MESSAGE_START,        /* all that is needed was sent */
     MESSAGE_LOG, /* with the descriptor to log to from now on; `kind` says which target, `process` which
                       format */
     MESSAGE_DRAIN, /* accept no more; sessions may go on for `milliseconds` (UINT64_MAX: for ever) */

@@ -50,8 +50,10 @@ static void log_end(const struct session *session)
         log_number("failed-logins", session->bad_logins),
         log_duration("duration", ms),
         log_word("end", session->end != NULL ? session->end : "closed"),
+        log_address("proxy", session->proxy == NULL ? "" : session->proxy),
     };
-    log_event(LOG_LEVEL_INFO, "session", fields, sizeof fields / sizeof fields[0]);
+    size_t count = sizeof fields / sizeof fields[0];
+    log_event(LOG_LEVEL_INFO, "session", fields, session->proxy == NULL ? count - 1 : count);
 }
 
 static void wipe_held(struct session *session)
@@ -71,6 +73,7 @@ static void free_if_over(struct session *session)
         worker_remove(session->worker, session);
         transfer_free(session);
         free(session->timestamp);
+        free(session->proxy);
         free(session);
     }
 }
@@ -89,18 +92,29 @@ static void on_stream_closed(struct stream *stream)
     free_if_over(session);
 }
 
+void session_uncount(struct session *session)
+{
+    struct worker *worker = session->worker;
+    uint8_t key[LIMITS_KEY_SIZE];
+    address_key(&session->peer, key);
+    if (session->counted == COUNTED_BY_ADDRESS) {
+        limits_give(worker->limits, LIMIT_ADDRESS, key, worker->process);
+    } else if (session->counted == COUNTED_AT_PROXY) {
+        limits_give(worker->limits, LIMIT_PROXY, key, worker->process);
+    }
+    if (session->counted != COUNTED_NOT) {
+        limits_disconnect(worker->limits, worker->process);
+    }
+    session->counted = COUNTED_NOT;
+}
+
 void session_disconnect(struct session *session)
 {
     if (session->closing) {
         return;
     }
     session->closing = true;
-    if (session->counted) {
-        uint8_t key[LIMITS_KEY_SIZE];
-        address_key(&session->peer, key);
-        limits_give(session->worker->limits, LIMIT_ADDRESS, key, session->worker->process);
-        limits_disconnect(session->worker->limits, session->worker->process);
-    }
+    session_uncount(session);
     log_end(session);
     login_abandon(session);
     login_forget_user(session);
@@ -202,10 +216,11 @@ static bool bad_commands_were_too_many(const struct session *session)
     return most != 0 && pop3_server_counters(session->engine)->bad_commands >= most;
 }
 
-static void begin_tls(struct session *session)
+/* `first`: octets that the peer has sent for it already. */
+static void begin_tls(struct session *session, struct bytes first)
 {
     session->handshaking = true;
-    if (stream_secure(&session->stream, session->worker->tls) < 0) {
+    if (stream_secure(&session->stream, session->worker->tls, first) < 0) {
         session->end = "no-memory";
         session_disconnect(session);
         return;
@@ -259,7 +274,7 @@ static bool handle(struct session *session, const struct pop3_server_event *even
         pop3_server_released(session->engine);
         return true;
     case POP3_SERVER_STARTTLS:
-        begin_tls(session);
+        begin_tls(session, (struct bytes){0});
         return false;
     case POP3_SERVER_CLOSE:
         break;
@@ -316,6 +331,26 @@ void session_drive(struct session *session)
     deadlines_arm(session);
 }
 
+/* Octets behind those that are held. */
+static void take_more(struct session *session, struct bytes octets)
+{
+    if (session->held == NULL) {
+        session->input = octets;
+        return;
+    }
+    uint8_t *both = malloc(session->input.size + octets.size);
+    if (both == NULL) {
+        session_end(session, POP3_END_SHUTDOWN, "no-memory");
+        return;
+    }
+    memcpy(both, session->input.data, session->input.size);
+    memcpy(both + session->input.size, octets.data, octets.size);
+    size_t size = session->input.size + octets.size;
+    wipe_held(session);
+    session->held = both;
+    session->input = (struct bytes){.data = both, .size = size};
+}
+
 static void on_data(struct stream *stream, struct bytes octets)
 {
     struct session *session = CONTAINER_OF(stream, struct session, stream);
@@ -325,8 +360,13 @@ static void on_data(struct stream *stream, struct bytes octets)
     bool secret = !session_is_logged_in(session);
     session->active = uv_now(&session->worker->loop);
     session->sampled = false;
-    session->input = octets;
-    session_drive(session);
+    if (session->header_due) {
+        take_more(session, octets);
+        proxied_take_header(session);
+    } else {
+        session->input = octets;
+        session_drive(session);
+    }
     if (!session->closing) {
         keep_input(session);
     }
@@ -348,7 +388,8 @@ static bool may_send_password(const struct session *session)
 {
     enum plaintext_login allowed = session->worker->configuration.plaintext_login;
     return session->connection.encrypted || allowed == PLAINTEXT_LOGIN_ALWAYS ||
-           (allowed == PLAINTEXT_LOGIN_LOOPBACK && address_is_loopback(&session->peer));
+           (allowed == PLAINTEXT_LOGIN_LOOPBACK && session->near && !session->unknown &&
+            address_is_loopback(&session->peer));
 }
 
 static void on_secured(struct stream *stream)
@@ -391,6 +432,10 @@ void session_end(struct session *session, enum pop3_end_reason reason, const cha
         session->end = why;
     }
     session->handshaking = false;
+    if (session->header_due) {
+        session_disconnect(session); /* nothing is said before it is known to whom */
+        return;
+    }
     if (pop3_server_state(session->engine) != POP3_UPDATE) {
         login_abandon(session);
         if (session->store_busy) {
@@ -454,7 +499,7 @@ static bool is_welcome(struct session *session)
         session->end = "connections-per-address-limit";
         return false;
     }
-    session->counted = true;
+    session->counted = COUNTED_BY_ADDRESS;
     return true;
 }
 
@@ -467,34 +512,30 @@ bool session_failed_too_often(const struct session *session)
                                         uv_hrtime() / 1000000) >= most;
 }
 
-static void start(struct session *session, bool tls)
+void session_begin(struct session *session)
 {
-    struct worker *worker = session->worker;
+    session->connection.encrypted = session->client_tls;
     session->connection.user_allowed = may_send_password(session);
-    session->connection.starttls = !tls;
-    if (!tls) {
+    session->connection.starttls = !session->tls_first && !session->client_tls;
+    if (!session->tls_first) {
         login_offer(session); /* else when TLS is there: nothing is said before */
     }
-    session->engine =
-        pop3_server_init(session->engine_memory, &worker->options, &session->connection);
-    session->holder.give_up = deadlines_give_up;
-    session->operation.done = on_store_done;
     if (session_failed_too_often(session)) {
         session->end = "failures-per-address-limit";
         session_disconnect(session);
     } else if (!is_welcome(session)) {
         session_end(session, POP3_END_LIMIT, NULL);
-    } else if (tls) {
-        begin_tls(session);
+    } else if (session->tls_first) {
+        begin_tls(session, session->input);
+        wipe_held(session);
         deadlines_arm(session);
     } else {
         session_drive(session);
     }
 }
 
-void session_accept(struct listener *listener)
+static struct session *create(struct worker *worker)
 {
-    struct worker *worker = listener->worker;
     struct session *session = calloc(1, sizeof *session + pop3_server_size());
     if (session == NULL) {
         log_write(LOG_LEVEL_ERROR, "no memory for another session");
@@ -505,7 +546,16 @@ void session_accept(struct listener *listener)
     session->handles = 2;
     (void)uv_timer_init(&worker->loop, &session->timer);
     session->timer.data = session;
+    session->holder.give_up = deadlines_give_up;
+    session->operation.done = on_store_done;
     worker_add(worker, session);
+    return session;
+}
+
+void session_accept(struct listener *listener)
+{
+    struct worker *worker = listener->worker;
+    struct session *session = create(worker);
     if (stream_accept(&session->stream, (uv_stream_t *)&listener->tcp, &events, &worker->streams) <
             0 ||
         !stream_peer(&session->stream, &session->peer)) {
@@ -518,5 +568,13 @@ void session_accept(struct listener *listener)
         return;
     }
     (void)address_format(&session->peer, session->address);
-    start(session, listener->tls);
+    session->tls_first = (listener->kind & LISTENER_TLS) != 0;
+    session->near = address_is_loopback(&session->peer);
+    session->engine =
+        pop3_server_init(session->engine_memory, &worker->options, &session->connection);
+    if ((listener->kind & LISTENER_PROXY) != 0) {
+        proxied_begin(session);
+    } else {
+        session_begin(session);
+    }
 }

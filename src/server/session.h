@@ -8,9 +8,17 @@
 #include "net/stream.h"
 #include "server/worker.h"
 
-/* One connection: the engine of libpop3 between a stream and a maildrop. Its four parts:
- * session.c drives the engine, deadlines.c keeps the times, login.c, login_sasl.c and login_open.c answer
- * AUTHENTICATE and OPEN, transfer.c what concerns messages. */
+/* One connection: the engine of libpop3 between a stream and a maildrop. Its five parts:
+ * session.c drives the engine, deadlines.c keeps the times, proxied.c learns from a proxy who the client is,
+ * login.c, login_sasl.c and login_open.c answer AUTHENTICATE and OPEN, transfer.c what concerns messages. */
+
+/* In which of the limits a session counts. */
+enum session_counted {
+    COUNTED_NOT,
+    COUNTED_IN_ALL,     /* of the server */
+    COUNTED_AT_PROXY,   /* and with those of its proxy that have not said whose they are */
+    COUNTED_BY_ADDRESS, /* and with those of its address */
+};
 
 enum session_wait {
     WAIT_NOTHING,
@@ -31,13 +39,18 @@ struct session {
     bool rested;
     bool closing;
     bool lingering;  /* our end is shut, the peer's octets are thrown away */
-    bool counted;    /* in the limits, by address */
     bool store_busy; /* an operation is under way */
     bool abandoned;  /* its result is of no use */
     bool sampled;
     bool waited;      /* the throttle's time is over */
     bool handshaking; /* TLS is being set up: the engine has to wait */
-    uint8_t handles;  /* that are not closed yet */
+    bool header_due;  /* the proxy has not said whose connection it is: the engine has to wait */
+    bool tls_first;   /* TLS from the first octet, but for a PROXY header */
+    bool near;        /* the other end is on this machine */
+    bool unknown;     /* `peer` is a proxy that forwards for whom it can't say */
+    bool client_tls;  /* the client's way to its proxy is under TLS */
+    enum session_counted counted;
+    uint8_t handles; /* that are not closed yet */
     enum session_wait wait;
     uint32_t bad_logins;
 
@@ -53,8 +66,9 @@ struct session {
     uint64_t silent_since;      /* as of that sample */
     uint64_t armed;             /* when the timer fires; 0: it does not */
 
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer; /* who the client is, as far as is known: its proxy before */
     char address[ADDRESS_TEXT_SIZE];
+    char *proxy;     /* its address; NULL: none */
     const char *end; /* why it ended; NULL while it lasts */
 
     /* Login. */
@@ -122,6 +136,18 @@ void session_wait_for_store(struct session *session, enum maildrop_progress prog
                             void (*done)(struct session *session));
 
 enum pop3_failure session_failure_of(enum error_kind kind);
+
+/* It is known who the client is, or that nobody will tell: its session begins, if it is welcome. */
+void session_begin(struct session *session);
+
+/* Gives back its place in the limits. */
+void session_uncount(struct session *session);
+
+/* proxied.c */
+/* A connection to a listener for proxies: closed at once if it is none's, else its header is waited for. */
+void proxied_begin(struct session *session);
+/* Octets of the header, `session->input`. What is left there then is the client's. */
+void proxied_take_header(struct session *session);
 
 /* deadlines.c */
 void deadlines_arm(struct session *session);

@@ -308,6 +308,26 @@ static int parse_addresses(const char *value, void *field)
     return parse_list(value, take_address, field);
 }
 
+static int take_network(const char *part, void *field)
+{
+    struct configuration_networks *networks = field;
+    return networks->count == CONFIGURATION_MOST_NETWORKS
+               ? -1
+               : network_parse(bytes_of(part), &networks->list[networks->count++]);
+}
+
+static int parse_networks(const char *value, void *field)
+{
+    ((struct configuration_networks *)field)->count = 0;
+    return parse_list(value, take_network, field);
+}
+
+static int parse_client_tls(const char *value, void *field)
+{
+    static const char *const choices[] = {"unknown", "told", "always", NULL};
+    return parse_choice(value, choices, field);
+}
+
 const struct kind kind_path = {parse_path, "an absolute path, like /var/lib/restante"};
 const struct kind kind_name = {parse_name, "the name of a system user"};
 const struct kind kind_workers = {parse_workers, "auto or a number from 1 to 64"};
@@ -318,6 +338,10 @@ const struct kind kind_timeout = {
     "a number with a unit (ms, s, m, h, d), like 10m; 0 is no timeout that can be kept"};
 const struct kind kind_addresses = {parse_addresses,
                                     "up to 16 of ADDRESS:PORT, like 127.0.0.1:1110, [::1]:1110"};
+const struct kind kind_networks = {
+    parse_networks, "none or a list of addresses and networks whose other bits are zero, like "
+                    "192.0.2.7, 198.51.100.0/24, 2001:db8::/32"};
+const struct kind kind_client_tls = {parse_client_tls, "unknown, told or always"};
 const struct kind kind_plaintext_login = {parse_plaintext_login, "never, loopback or always"};
 const struct kind kind_tls_minimum = {parse_tls_minimum, "1.2 or 1.3"};
 const struct kind kind_client_name = {parse_client_name, "none, common-name or email"};

@@ -14,6 +14,8 @@ extern const struct kind kind_workers;
 extern const struct kind kind_duration;
 extern const struct kind kind_timeout;
 extern const struct kind kind_addresses;
+extern const struct kind kind_networks;
+extern const struct kind kind_client_tls;
 extern const struct kind kind_plaintext_login;
 extern const struct kind kind_tls_minimum;
 extern const struct kind kind_client_name;

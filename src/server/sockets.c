@@ -10,12 +10,6 @@
 
 enum { BACKLOG = 4096 };
 
-static in_port_t *port_of(struct sockaddr_storage *address)
-{
-    return address->ss_family == AF_INET6 ? &((struct sockaddr_in6 *)address)->sin6_port
-                                          : &((struct sockaddr_in *)address)->sin_port;
-}
-
 static int fail(const struct sockaddr_storage *address, int number, struct error *error)
 {
     char text[ADDRESS_TEXT_SIZE];
@@ -83,14 +77,21 @@ static int add_socket(struct socket_group *group, struct error *error)
     return 0;
 }
 
+static bool are_equal(const struct sockaddr_storage *a, const struct configuration_address *b)
+{
+    return memcmp(a, &b->address, b->size) == 0;
+}
+
+/* An address may move from one list to another; while the kernel chooses its port, only the kind tells one
+ * from the other. */
 static const struct socket_group *find(const struct sockets *sockets,
-                                       const struct configuration_address *asked, bool tls)
+                                       const struct configuration_address *asked, uint32_t kind)
 {
     for (uint32_t i = 0; i < sockets->count; i++) {
-        const struct configuration_address *other = &sockets->groups[i].asked;
-        if (sockets->groups[i].tls == tls && other->size == asked->size &&
-            memcmp(&other->address, &asked->address, asked->size) == 0) {
-            return &sockets->groups[i];
+        const struct socket_group *group = &sockets->groups[i];
+        if ((group->kind == kind && are_equal(&group->asked.address, asked)) ||
+            are_equal(&group->bound, asked)) {
+            return group;
         }
     }
     return NULL;
@@ -99,13 +100,16 @@ static const struct socket_group *find(const struct sockets *sockets,
 static int prepare_group(const struct sockets *current, const struct configuration_address *asked,
                          uint32_t workers, struct socket_group *group, struct error *error)
 {
-    const struct socket_group *before = find(current, asked, group->tls);
+    uint32_t kind = group->kind;
+    const struct socket_group *before = find(current, asked, kind);
     if (before != NULL) {
         *group = *before;
+        group->asked = *asked;
+        group->kind = kind;
     } else {
         group->asked = *asked;
         group->bound = asked->address;
-        if (*port_of(&group->bound) != 0 && probe(asked, error) < 0) {
+        if (address_port(&group->bound) != 0 && probe(asked, error) < 0) {
             return -1;
         }
     }
@@ -118,12 +122,12 @@ static int prepare_group(const struct sockets *current, const struct configurati
 }
 
 static int prepare_groups(const struct sockets *current,
-                          const struct configuration_addresses *asked, bool tls, uint32_t workers,
-                          struct sockets *next, struct error *error)
+                          const struct configuration_addresses *asked, uint32_t kind,
+                          uint32_t workers, struct sockets *next, struct error *error)
 {
     for (uint32_t i = 0; i < asked->count; i++) {
         struct socket_group *group = &next->groups[next->count++];
-        group->tls = tls;
+        group->kind = kind;
         if (prepare_group(current, &asked->list[i], workers, group, error) < 0) {
             return -1;
         }
@@ -136,10 +140,17 @@ int sockets_prepare(const struct sockets *current, const struct configuration *c
 {
     uint32_t workers = configuration->workers;
     *next = (struct sockets){0};
-    if (prepare_groups(current, &configuration->listen, false, workers, next, error) < 0 ||
-        prepare_groups(current, &configuration->listen_tls, true, workers, next, error) < 0) {
-        sockets_drop(next, current);
-        return -1;
+    const struct configuration_addresses *lists[] = {
+        [0] = &configuration->listen,
+        [LISTENER_TLS] = &configuration->listen_tls,
+        [LISTENER_PROXY] = &configuration->proxy_listen,
+        [LISTENER_PROXY | LISTENER_TLS] = &configuration->proxy_listen_tls,
+    };
+    for (uint32_t kind = 0; kind < sizeof lists / sizeof lists[0]; kind++) {
+        if (prepare_groups(current, lists[kind], kind, workers, next, error) < 0) {
+            sockets_drop(next, current);
+            return -1;
+        }
     }
     return 0;
 }

@@ -8,7 +8,7 @@
  * They outlive workers and reloads: what nobody has accepted waits in them. */
 
 struct socket_group {
-    bool tls;                           /* from the first octet */
+    uint32_t kind;                      /* LISTENER_ bits */
     struct configuration_address asked; /* as the configuration has it */
     struct sockaddr_storage bound;      /* with the port that port 0 became */
     int sockets[CONFIGURATION_MOST_WORKERS];
@@ -16,12 +16,12 @@ struct socket_group {
 };
 
 struct sockets {
-    struct socket_group groups[2 * CONFIGURATION_MOST_LISTEN];
+    struct socket_group groups[4 * CONFIGURATION_MOST_LISTEN];
     uint32_t count;
 };
 
-/* Makes `next` what `configuration` needs. Sockets of `current` for the same address are shared with it:
- * the same descriptors stand in both. On failure nothing is left of `next`. */
+/* Makes `next` what `configuration` needs. Sockets of `current` for the same address are shared with it,
+ * whatever their connections begin with: the same descriptors stand in both. On failure nothing is left of `next`. */
 int sockets_prepare(const struct sockets *current, const struct configuration *configuration,
                     struct sockets *next, struct error *error) MUST_CHECK;
 

@@ -99,7 +99,7 @@ static void on_listener_closed(uv_handle_t *handle)
     free(CONTAINER_OF(handle, struct listener, tcp));
 }
 
-static void listen_on(struct worker *worker, int descriptor, bool tls)
+static void listen_on(struct worker *worker, int descriptor, uint32_t kind)
 {
     enum { BACKLOG = 4096 };
     struct listener *listener = calloc(1, sizeof *listener);
@@ -111,7 +111,7 @@ static void listen_on(struct worker *worker, int descriptor, bool tls)
     }
     (void)uv_tcp_init(&worker->loop, &listener->tcp);
     listener->worker = worker;
-    listener->tls = tls;
+    listener->kind = kind;
     int result = uv_tcp_open(&listener->tcp, descriptor);
     if (result == 0) {
         result = uv_listen((uv_stream_t *)&listener->tcp, BACKLOG, on_connection);
@@ -176,7 +176,7 @@ static void take_certificates(struct worker *worker, int descriptor)
 static void take_message(struct worker *worker, const struct message *message, int descriptor)
 {
     if (message->type == MESSAGE_LISTEN) {
-        listen_on(worker, descriptor, message->kind != 0);
+        listen_on(worker, descriptor, message->kind);
     } else if (message->type == MESSAGE_TICKETS) {
         child_take_tickets(message, &worker->tickets);
     } else if (message->type == MESSAGE_CERTIFICATES) {
@@ -285,7 +285,7 @@ static int start(struct worker *worker, struct error *error)
     }
     auth_client_connect(&worker->auth, child.auth);
     for (uint32_t i = 0; i < child.listener_count; i++) {
-        listen_on(worker, child.listeners[i], child.listener_tls[i]);
+        listen_on(worker, child.listeners[i], child.listener_kinds[i]);
     }
     return 0;
 }

@@ -22,7 +22,7 @@ struct session;
 struct listener {
     uv_tcp_t tcp;
     struct worker *worker;
-    bool tls; /* from the first octet */
+    uint32_t kind; /* LISTENER_ bits */
 };
 
 /* What the sessions of one worker share. One loop, one thread. */

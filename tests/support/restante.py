@@ -182,8 +182,7 @@ class Server:
     def __init__(self, world, configuration=None, env=None, prefix=()):
         self.world = world
         self.stopped = False
-        self.addresses = []
-        self.tls_addresses = []
+        self.bound = {"pop3": [], "pop3s": [], "proxy-pop3": [], "proxy-pop3s": []}
         reader, writer = os.pipe()
         try:
             with open(world.log_file, "ab") as log:
@@ -211,10 +210,17 @@ class Server:
         for line in text.decode().splitlines()[:-1]:
             kind, where = line.split(" ", 1)
             host, _, port = where.rpartition(":")
-            assert kind in ("pop3", "pop3s"), line
-            addresses = self.addresses if kind == "pop3" else self.tls_addresses
-            addresses.append((host.strip("[]"), int(port)))
-        assert self.addresses
+            assert kind in self.bound, line
+            self.bound[kind].append((host.strip("[]"), int(port)))
+        assert any(self.bound.values())
+
+    @property
+    def addresses(self):
+        return self.bound["pop3"]
+
+    @property
+    def tls_addresses(self):
+        return self.bound["pop3s"]
 
     @property
     def address(self):
@@ -223,6 +229,14 @@ class Server:
     @property
     def tls_address(self):
         return self.tls_addresses[0]
+
+    @property
+    def proxy_address(self):
+        return self.bound["proxy-pop3"][0]
+
+    @property
+    def proxy_tls_address(self):
+        return self.bound["proxy-pop3s"][0]
 
     @property
     def port(self):

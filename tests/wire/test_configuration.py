@@ -34,6 +34,11 @@ SETTINGS = {
     ("tls", "minimum"): "1.2",
     ("tls", "client-ca"): "none",
     ("tls", "client-name"): "none",
+    ("proxy", "listen"): "none",
+    ("proxy", "listen-tls"): "none",
+    ("proxy", "from"): "none",
+    ("proxy", "header-timeout"): "5s",
+    ("proxy", "client-tls"): "unknown",
     ("limits", "connections"): "10000",
     ("limits", "connections-per-address"): "100",
     ("limits", "connections-per-user"): "10",
@@ -134,7 +139,8 @@ def test_sample_configuration_with_everything_uncommented(world):
     status, output = check(world, uncommented)
     assert status == 0, output
     for (section, key), default in SETTINGS.items():
-        value = re.search(rf"^{key} = (.*?)(?:\s+[;#].*)?$", uncommented, re.MULTILINE)
+        body = re.search(rf"^\[{section}\]\n((?:[^\[].*\n|\n)*)", uncommented, re.MULTILINE)
+        value = re.search(rf"^{key} = (.*?)(?:\s+[;#].*)?$", body[1], re.MULTILINE)
         assert value, f"{key} is not in the sample"
         if (section, key) not in NEEDED:
             assert value[1] == default, f"{key}: the sample gives {value[1]} as default"
@@ -154,6 +160,13 @@ MISTAKES = [
     (8, "[server]\nworkers = 0\n", ["workers", "auto"]),
     (8, "[server]\nworkers = 100000\n", ["workers"]),
     (8, "[server]\nstate-dir = relative/path\n", ["state-dir", "absolute"]),
+    (8, "[proxy]\nlisten = 127.0.0.1:110\n", ["from", "no proxy may connect"]),
+    (9, "[proxy]\nfrom = ::1\nlisten-tls = [::1]:1110\n", ["[::1]:1110", "line 2", "one list"]),
+    (8, "[proxy]\nfrom = 192.0.2.1/24\n", ["from", "192.0.2.7"]),
+    (8, "[proxy]\nfrom = localhost\n", ["from", "198.51.100.0/24"]),
+    (8, "[proxy]\nfrom = ::/0, 10.0.0.0/8,\n", ["from"]),
+    (8, "[proxy]\nheader-timeout = 0\n", ["header-timeout"]),
+    (8, "[proxy]\nclient-tls = yes\n", ["unknown, told or always"]),
     (8, "[limits]\nconnections = 4294967297\n", ["connections"]),
     (8, "[limits]\nhash-memory = 1X\n", ["hash-memory", "256M"]),
     (8, "[maildrop]\nstore = mbox\n", ["store", "maildir"]),

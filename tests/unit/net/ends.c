@@ -127,7 +127,7 @@ static void on_connection(uv_stream_t *handle, int status)
     assert_int_equal(status, 0);
     assert_int_equal(stream_accept(&server->stream, handle, &events, &shared), 0);
     if (server->tls != NULL) {
-        assert_int_equal(stream_secure(&server->stream, server->tls), 0);
+        assert_int_equal(stream_secure(&server->stream, server->tls, (struct bytes){0}), 0);
     }
     server->connected = true;
     stream_read(&server->stream, server->read_at_once);

@@ -466,7 +466,7 @@ static void test_plaintext_first(void **state)
     begin(&connection, NULL);
     exchange(&connection);
     connection.client.received_size = connection.server.received_size = 0;
-    assert_int_equal(stream_secure(&connection.server.stream, server), 0);
+    assert_int_equal(stream_secure(&connection.server.stream, server, (struct bytes){0}), 0);
     handshake(&connection, context, "mail.example.org");
     assert_true(connection.client.secured);
     run_until(&connection.server.secured);
