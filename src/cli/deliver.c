@@ -84,8 +84,8 @@ static int become_owner(const struct writer *writer, const char *user, struct er
         return geteuid() == writer->uid
                    ? 0
                    : error_set(error, ERROR_CONFIGURATION, 0,
-                               "the mail of %s belongs to uid %u, and this is uid %u: let the MTA "
-                               "start this as root or as that user",
+                               "the mail of %s belongs to uid %u, and this is uid %u: have it "
+                               "started by root",
                                user, writer->uid, geteuid());
     }
     if (writer->gid == (gid_t)-1 && entry == NULL) {

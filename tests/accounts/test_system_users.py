@@ -541,8 +541,8 @@ def test_delivery_by_another_user(site):
     site.start()
     status, said = deliver(site, "alice", b"Subject: 1\n\none\n", restante.PLAIN_UID)
     assert status == os.EX_TEMPFAIL
-    assert re.search(r"the mail of alice belongs to uid 61001, and this is uid \d+: let the MTA start "
-                     r"this as root or as that user", said)
+    assert re.search(r"the mail of alice belongs to uid 61001, and this is uid \d+: have it started by "
+                     r"root", said)
     site.write_accounts(alice=site.line("alice", 0, 0))
     status, said = deliver(site, "alice", b"Subject: 1\n\none\n")
     assert status == os.EX_TEMPFAIL and "as-user-minimum" in said
