@@ -61,13 +61,14 @@ bool sasl_is_offered(const struct sasl_offer *offer, enum sasl_mechanism mechani
 {
     const struct row *row = &rows[mechanism];
     bool token = row->family == SASL_FAMILY_BEARER;
+    bool external = row->family == SASL_FAMILY_EXTERNAL;
     bool clear = token || row->family == SASL_FAMILY_PLAIN || row->family == SASL_FAMILY_LOGIN;
     if ((clear && !offer->password_allowed) || (row->plus && !offer->has_binding) ||
-        (row->family == SASL_FAMILY_EXTERNAL && !offer->has_certificate)) {
+        (external && !offer->has_certificate) || (token && !offer->has_tokens)) {
         return false;
     }
-    if (token) {
-        return offer->has_tokens && (offer->chosen == 0 || (offer->chosen >> mechanism & 1) != 0);
+    if (external || token) { /* they need no secret of an account */
+        return offer->chosen == 0 || (offer->chosen >> mechanism & 1) != 0;
     }
     if (offer->chosen != 0) {
         return (offer->chosen >> mechanism & 1) != 0 && (offer->verifiers & row->suffices) != 0;

@@ -30,6 +30,7 @@ static const struct {
      {.verifiers = TEXT, .password_allowed = true, .has_binding = true, .has_certificate = true},
      true},
     {"EXTERNAL", {.verifiers = HASH, .has_certificate = true}, false},
+    {"EXTERNAL", {.has_certificate = true}, false}, /* nobody may come in by a secret */
     /* one account that cannot is enough: its owner's client would choose what fails */
     {"SCRAM-SHA-256", {.verifiers = TEXT | SCRAM_256}, false},
     {"PLAIN LOGIN", {.verifiers = TEXT | HASH, .password_allowed = true}, false},
