@@ -3,8 +3,7 @@
  *
  *     name:{SCHEME}hash:uid:gid:gecos:home:shell:extra fields
  *
- * The extra fields are key=value, parted by spaces, and keep their colons. A field that would let fewer
- * people in than we do (allow_nets) is an error, never overlooked. */
+ * The extra fields are key=value, parted by spaces, and keep their colons (extra_fields.h). */
 #include "account/account_line.h"
 
 #include "base/number.h"
@@ -85,22 +84,26 @@ static int parse_mail(struct bytes value, struct account_line *account, struct e
     return 0;
 }
 
+/* A check of an account whose app passwords have a salt of their own makes one derivation more. */
+static void add_cost_of_app_passwords(struct account_line *account)
+{
+    struct scram_keys main_keys, app_keys;
+    if (extra_fields_scram(&account->fields, &app_keys) &&
+        !(verifier_scram_keys(account->password, SCRAM_SHA_256, &main_keys) &&
+          scram_keys_have_one_salt(&main_keys, &app_keys))) {
+        account->cost.work_of_app_passwords = app_keys.iterations;
+    }
+}
+
 static int parse_extra(struct bytes extra, struct account_line *account, struct error *error)
 {
-    while (extra.size > 0) {
-        struct bytes field = take(&extra, ' ');
-        if (take_key(&field, "userdb_mail=")) {
-            if (parse_mail(field, account, error) < 0) {
-                return -1;
-            }
-        } else if (take_key(&field, "allow_nets=")) {
-            return error_set(error, ERROR_CONFIGURATION, 0,
-                             "allow_nets is not served: remove it, or lock the account with "
-                             "nologin");
-        } else if (take_key(&field, "nologin") && (field.size == 0 || field.data[0] == '=')) {
-            account->is_locked = true;
-        }
+    if (extra_fields_parse(extra, &account->fields, error) < 0 ||
+        (account->fields.has_mail && parse_mail(account->fields.mail, account, error) < 0)) {
+        return -1;
     }
+    account->extra = extra;
+    account->is_locked = account->is_locked || account->fields.is_locked;
+    add_cost_of_app_passwords(account);
     return 0;
 }
 

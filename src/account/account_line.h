@@ -5,6 +5,7 @@
 /* One line of the accounts file. All is borrowed from the line, which comes without its line end. */
 
 #include "account/accounts.h"
+#include "account/extra_fields.h"
 #include "account/verifier.h"
 #include "base/attributes.h"
 #include "base/bytes.h"
@@ -17,6 +18,8 @@ struct account_line {
     struct bytes home;     /* empty: the field is no absolute path */
     struct bytes maildrop; /* empty: the configuration says where */
     bool is_in_home;       /* `maildrop` goes on from `home`, with a '/' between */
+    struct bytes extra;    /* the extra fields as they stand */
+    struct extra_fields fields;
     bool is_locked;
     struct verifier_cost cost; /* of a check; only where not locked */
 };

@@ -56,13 +56,18 @@ static char *append(char *at, struct bytes octets)
     return at + octets.size;
 }
 
-/* Copies what a line says; of a locked one the verifier is `verifier`. */
-static int make_account(const struct account_line *line, struct bytes verifier, uint32_t number,
-                        struct account **account_out, struct error *error)
+/* What is checked: of a locked account and of none, somebody else's. */
+struct secrets {
+    struct bytes verifier, extra;
+};
+
+static int make_account(const struct account_line *line, const struct secrets *secrets,
+                        uint32_t number, struct account **account_out, struct error *error)
 {
     struct bytes before = line->is_in_home ? line->home : (struct bytes){0};
     size_t path_size = line->maildrop.size > 0 ? before.size + 1 + line->maildrop.size : 0;
-    size_t size = line->name.size + 1 + verifier.size + 1 + line->home.size + 1 + path_size + 1;
+    size_t size = line->name.size + 1 + secrets->verifier.size + 1 + secrets->extra.size + 1 +
+                  line->home.size + 1 + path_size + 1;
     struct account_memory *memory = calloc(1, sizeof *memory + size);
     if (memory == NULL) {
         return error_set(error, ERROR_TEMPORARY, ENOMEM, "no memory for an account");
@@ -76,7 +81,9 @@ static int make_account(const struct account_line *line, struct bytes verifier, 
     memory->account.name = at;
     at = append(at, line->name) + 1;
     memory->account.verifier = at;
-    at = append(at, verifier) + 1;
+    at = append(at, secrets->verifier) + 1;
+    memory->account.extra = at;
+    at = append(at, secrets->extra) + 1;
     if (line->home.size > 0) {
         memory->account.home = at;
         at = append(at, line->home) + 1;
@@ -98,7 +105,8 @@ int accounts_decoy(const struct accounts *accounts, struct account **account_out
     struct account_line line = {.uid = ACCOUNT_NO_ID, .gid = ACCOUNT_NO_ID, .is_locked = true};
     struct account_line example;
     if (!accounts->has_decoy) {
-        return make_account(&line, bytes_of(decoy_verifier), 0, account_out, error);
+        struct secrets nobodys = {.verifier = bytes_of(decoy_verifier)};
+        return make_account(&line, &nobodys, 0, account_out, error);
     }
     uint8_t buffer[ACCOUNT_LINE_OCTETS_MAX];
     struct bytes text;
@@ -107,7 +115,8 @@ int accounts_decoy(const struct accounts *accounts, struct account **account_out
         result = account_line_parse(text, &example, error);
     }
     if (result == 0) {
-        result = make_account(&line, example.password, 0, account_out, error);
+        struct secrets others = {.verifier = example.password, .extra = example.extra};
+        result = make_account(&line, &others, 0, account_out, error);
     }
     sodium_memzero(buffer, sizeof buffer);
     secret_wipe_stack();
@@ -136,8 +145,12 @@ int accounts_at(const struct accounts *accounts, uint32_t index, struct account 
         result = accounts_decoy(accounts, &decoy, error);
     }
     if (result == 0) {
-        struct bytes verifier = decoy != NULL ? bytes_of(decoy->verifier) : line.password;
-        result = make_account(&line, verifier, entry->number, account_out, error);
+        struct secrets secrets = {.verifier = line.password, .extra = line.extra};
+        if (decoy != NULL) {
+            secrets.verifier = bytes_of(decoy->verifier);
+            secrets.extra = bytes_of(decoy->extra);
+        }
+        result = make_account(&line, &secrets, entry->number, account_out, error);
     }
     account_free(decoy);
     sodium_memzero(buffer, sizeof buffer);
@@ -216,9 +229,11 @@ int account_from_answer(const struct source_answer *answer, bool has_verifier,
                               bytes_of(answer->extra), error) < 0) {
         return -1;
     }
-    struct bytes verifier =
-        has_verifier && line.is_locked ? bytes_of(decoy_verifier) : line.password;
-    return make_account(&line, verifier, 0, account_out, error);
+    struct secrets secrets = {.verifier = line.password, .extra = line.extra};
+    if (has_verifier && line.is_locked) {
+        secrets = (struct secrets){.verifier = bytes_of(decoy_verifier)};
+    }
+    return make_account(&line, &secrets, 0, account_out, error);
 }
 
 struct account *account_free(struct account *account)
@@ -229,18 +244,4 @@ struct account *account_free(struct account *account)
         free(memory);
     }
     return NULL;
-}
-
-int account_check(const struct account *account, const struct secret *secret, struct error *error)
-{
-    int result = verifier_check(bytes_of(account->verifier), secret, error);
-    if (result == 0 && !account->may_login) {
-        return error_set(error, ERROR_BAD_CREDENTIALS, 0, "wrong password");
-    }
-    return result;
-}
-
-uint64_t account_memory(const struct account *account)
-{
-    return verifier_memory(bytes_of(account->verifier));
 }

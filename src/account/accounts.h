@@ -11,10 +11,10 @@
  * was when loaded: an index by name over a descriptor that stays open. It holds no verifier: a look-up
  * reads the one line that it is about, so that a {PLAIN} password is in memory no longer than its check.
  *
- * Of the extra fields these mean something here: `userdb_mail=maildir:/path`, or a plain `/path`, says
- * where the maildrop is (`~/` is the home field; without it the configuration says where); `nologin` locks
- * the account. An empty hash, or one that begins with `!` or `*`, locks it too: a locked account has a
- * maildrop but no password fits.
+ * Of the extra fields (extra_fields.h) `userdb_mail=maildir:/path`, or a plain `/path`, says where the
+ * maildrop is (`~/` is the home field; without it the configuration says where); `nologin` locks the
+ * account; others are rules and app passwords. An empty hash, or one that begins with `!` or `*`, locks it too:
+ * a locked account has a maildrop but no password fits.
  *
  * A line with a mistake costs that line only: it is told (accounts_mistake), and whom it names is neither
  * let in nor unknown until it is mended. Of two lines for one name the first counts. */
@@ -39,6 +39,7 @@ enum {
 struct account {
     const char *name; /* the canonical name: as the file spells it */
     const char *verifier;
+    const char *extra;    /* the extra fields as text, which extra_fields_parse has accepted */
     const char *maildrop; /* path, or NULL: the configuration says where */
     const char *home;     /* absolute path, or NULL: none is said */
     uint32_t uid, gid;    /* of the system user whose mail it is; ACCOUNT_NO_ID: none is said */
@@ -63,7 +64,7 @@ bool accounts_is_current(const struct accounts *accounts);
 bool accounts_equal(const struct accounts *a, const struct accounts *b);
 
 struct accounts_facts {
-    uint32_t schemes; /* bits 1 << enum verifier_scheme: of accounts that are not locked */
+    uint32_t schemes; /* bits 1 << enum verifier_scheme: of secrets that may log in */
     uint32_t
         scram_iterations[SCRAM_HASH_COUNT]; /* the commonest of that scheme; 0: there is none */
     uint32_t count;
@@ -118,11 +119,5 @@ int account_from_answer(const struct source_answer *answer, bool has_verifier,
 
 /* Takes NULL; returns NULL. */
 struct account *account_free(struct account *account);
-
-/* Blocks: off the loops only. 0 or ERROR_BAD_CREDENTIALS; else as verifier_check. */
-int account_check(const struct account *account, const struct secret *secret,
-                  struct error *error) MUST_CHECK;
-/* The octets that account_check will take. */
-uint64_t account_memory(const struct account *account);
 
 #endif

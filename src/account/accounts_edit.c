@@ -23,10 +23,7 @@
 #include "base/buffer.h"
 #include "base/user_name.h"
 
-enum {
-    INSERTED_OCTETS_MAX = USER_NAME_OCTETS_MAX + VERIFIER_OCTETS_MAX + 3,
-    ACCESS_LIST_OCTETS_MAX = 4096,
-};
+enum { ACCESS_LIST_OCTETS_MAX = 4096 };
 
 /* The new file is the old one with the octets from cut_from to cut_to replaced by `inserted`. */
 struct edit {
@@ -36,7 +33,7 @@ struct edit {
     int old; /* locked */
     struct stat status;
     uint64_t cut_from, cut_to;
-    uint8_t inserted_memory[INSERTED_OCTETS_MAX];
+    uint8_t inserted_memory[ACCOUNT_LINE_OCTETS_MAX];
     struct buffer inserted;
 };
 
@@ -44,6 +41,8 @@ struct change {
     enum accounts_change kind;
     struct bytes name;
     struct bytes verifier;
+    accounts_rewrite *rewrite; /* NULL: what the kind says */
+    void *context;
 };
 
 static int check_new_name(struct bytes name, struct error *error)
@@ -135,40 +134,47 @@ static int plan_addition(struct edit *edit, const struct change *change, struct 
     return 0;
 }
 
-/* Cuts the second field out of the line. */
-static int plan_replacement(struct edit *edit, const struct change *change,
-                            const struct accounts_place *place, struct error *error)
+/* The line's end stays. */
+static int plan_rewriting(struct edit *edit, const struct change *change,
+                          const struct accounts_place *place, struct error *error)
 {
-    uint8_t octets[ACCOUNT_LINE_OCTETS_MAX + 2];
+    AUTO_FREE uint8_t *octets = malloc(place->octets);
     struct bytes line = {octets, place->octets};
+    struct error inner = {0};
+    if (octets == NULL) {
+        return error_set(error, ERROR_TEMPORARY, ENOMEM, "no memory for an account");
+    }
     if (pread(edit->old, octets, line.size, (off_t)place->offset) != (ssize_t)line.size) {
         return error_set(error, ERROR_TEMPORARY, 0, "%s: cannot read", edit->path);
     }
-    size_t start = bytes_find(line, ':') + 1;
-    struct bytes field = bytes_from(line, start);
-    field.size = bytes_find(field, '\n'); /* where it is the last one */
-    if (field.size > 0 && field.data[field.size - 1] == '\r') {
-        field.size--;
+    line.size = bytes_find(line, '\n');
+    if (line.size > 0 && line.data[line.size - 1] == '\r') {
+        line.size--;
     }
-    field.size = bytes_find(field, ':');
-    sodium_memzero(octets, sizeof octets);
-    buffer_append(&edit->inserted, change->verifier);
-    edit->cut_from = place->offset + start;
-    edit->cut_to = edit->cut_from + field.size;
+    int result = change->rewrite(line, &edit->inserted, change->context, &inner);
+    sodium_memzero(octets, place->octets);
+    if (result < 0) {
+        return inner.kind == ERROR_CONFIGURATION
+                   ? error_set(error, inner.kind, 0, "%s:%u: %s", edit->path, place->line,
+                               inner.text)
+                   : error_set(error, inner.kind, inner.number, "%s", inner.text);
+    }
+    edit->cut_from = place->offset;
+    edit->cut_to = edit->cut_from + line.size;
     return 0;
 }
 
 static int plan(struct edit *edit, const struct change *change, struct error *error)
 {
     struct accounts_place place;
-    if (change->kind == ACCOUNTS_ADD) {
+    if (change->rewrite == NULL && change->kind == ACCOUNTS_ADD) {
         return plan_addition(edit, change, error);
     }
     if (find_place(edit, change->name, &place, error) < 0) {
         return -1;
     }
-    if (change->kind == ACCOUNTS_SET_VERIFIER) {
-        return plan_replacement(edit, change, &place, error);
+    if (change->rewrite != NULL) {
+        return plan_rewriting(edit, change, &place, error);
     }
     edit->cut_from = place.offset;
     edit->cut_to = place.offset + place.octets;
@@ -283,7 +289,12 @@ static int edit_locked(struct edit *edit, const struct change *change, struct er
     if (result == 0 && edit->inserted.overflow) {
         result = error_set(error, ERROR_USAGE, 0, "the new line is too long");
     }
-    return result < 0 ? -1 : replace(edit, error);
+    if (result == 0) {
+        result = replace(edit, error);
+    }
+    sodium_memzero(edit->inserted_memory, sizeof edit->inserted_memory);
+    secret_wipe_stack();
+    return result;
 }
 
 static int edit_file(const char *path, const struct change *change, struct error *error)
@@ -326,6 +337,13 @@ int accounts_edit(const char *path, enum accounts_change kind, struct bytes name
             return -1;
         }
     }
+    return edit_file(path, &change, error);
+}
+
+int accounts_edit_line(const char *path, struct bytes name, accounts_rewrite *rewrite,
+                       void *context, struct error *error)
+{
+    struct change change = {.name = name, .rewrite = rewrite, .context = context};
     return edit_file(path, &change, error);
 }
 

@@ -30,19 +30,52 @@ static int64_t elapsed_ms(const struct timespec *from, const struct timespec *to
     return ((int64_t)to->tv_sec - from->tv_sec) * 1000 + (to->tv_nsec - from->tv_nsec) / 1000000;
 }
 
-/* Counts the newest entry among those of its kind. */
-static void count_kind(struct accounts *accounts, struct cost_kinds *kinds,
-                       const struct verifier_cost *cost)
+/* What a check of a line costs, and what its exchanges of SCRAM cost a client. */
+struct kinds {
+    struct cost_kinds checks, exchanges;
+};
+
+static void note_schemes(struct accounts *accounts, const struct account_line *line)
 {
-    accounts->facts.schemes |= 1U << cost->scheme;
+    const struct extra_fields *fields = &line->fields;
+    if (!fields->refuses_main_password) {
+        accounts->facts.schemes |= 1U << line->cost.scheme;
+    }
+    for (size_t i = 0; i < fields->app_password_count; i++) {
+        struct bytes text;
+        bool is_plain = verifier_text(fields->app_passwords[i].verifier, &text);
+        accounts->facts.schemes |= 1U << (is_plain ? VERIFIER_PLAIN : VERIFIER_SCRAM_SHA_256);
+    }
+}
+
+/* Which iterations a client is told, of the main password or, where that has none, of the app passwords. */
+static void count_exchange(struct accounts *accounts, struct kinds *kinds,
+                           const struct account_line *line)
+{
+    struct verifier_cost cost = line->cost;
+    struct scram_keys keys;
+    if (cost.scheme != VERIFIER_SCRAM_SHA_256 && cost.scheme != VERIFIER_SCRAM_SHA_1 &&
+        extra_fields_scram(&line->fields, &keys)) {
+        cost = (struct verifier_cost){.scheme = VERIFIER_SCRAM_SHA_256, .work = keys.iterations};
+    }
+    cost_kinds_count(&kinds->exchanges, &cost, accounts->count - 1);
+}
+
+/* Counts the newest entry among those of its kind. */
+static void count_kind(struct accounts *accounts, struct kinds *kinds,
+                       const struct account_line *line)
+{
+    const struct verifier_cost *cost = &line->cost;
+    note_schemes(accounts, line);
+    count_exchange(accounts, kinds, line);
     if (cost->memory > accounts->facts.memory_max) {
         accounts->facts.memory_max = cost->memory;
         accounts->facts.memory_max_line = accounts->entries[accounts->count - 1].number;
     }
-    cost_kinds_count(kinds, cost, accounts->count - 1);
+    cost_kinds_count(&kinds->checks, cost, accounts->count - 1);
 }
 
-static int load_line(struct accounts *accounts, const struct line *line, struct cost_kinds *kinds,
+static int load_line(struct accounts *accounts, const struct line *line, struct kinds *kinds,
                      struct error *error)
 {
     struct account_line account;
@@ -68,24 +101,24 @@ static int load_line(struct accounts *accounts, const struct line *line, struct 
     if (account.is_locked) {
         accounts->facts.locked++;
     } else {
-        count_kind(accounts, kinds, &account.cost);
+        count_kind(accounts, kinds, &account);
     }
     return 0;
 }
 
-static void note_commonest(struct accounts *accounts, const struct cost_kinds *kinds)
+static void note_commonest(struct accounts *accounts, const struct kinds *kinds)
 {
     struct accounts_facts *facts = &accounts->facts;
-    accounts->has_decoy = cost_kinds_commonest(kinds, &accounts->decoy);
+    accounts->has_decoy = cost_kinds_commonest(&kinds->checks, &accounts->decoy);
     facts->scram_iterations[SCRAM_SHA_256] =
-        (uint32_t)cost_kinds_commonest_work(kinds, VERIFIER_SCRAM_SHA_256);
+        (uint32_t)cost_kinds_commonest_work(&kinds->exchanges, VERIFIER_SCRAM_SHA_256);
     facts->scram_iterations[SCRAM_SHA_1] =
-        (uint32_t)cost_kinds_commonest_work(kinds, VERIFIER_SCRAM_SHA_1);
+        (uint32_t)cost_kinds_commonest_work(&kinds->exchanges, VERIFIER_SCRAM_SHA_1);
 }
 
 static int load_lines(struct accounts *accounts, struct error *error)
 {
-    struct cost_kinds kinds = {0};
+    struct kinds kinds = {0};
     struct line_reader reader;
     struct line line;
     int more = -1;

@@ -17,7 +17,7 @@
 enum {
     SOURCE_NAME_SIZE = 256,
     SOURCE_PATH_SIZE = 512,
-    SOURCE_EXTRA_SIZE = 2048,
+    SOURCE_EXTRA_SIZE = 4096, /* room for all app passwords that an account may have */
 };
 
 /* What the configuration says, for all types; each looks at its own. Borrowed by the source for its life. An

@@ -167,7 +167,7 @@ bool verifier_text(struct bytes verifier, struct bytes *password_out)
 bool verifier_cost_equal(const struct verifier_cost *a, const struct verifier_cost *b)
 {
     return a->scheme == b->scheme && a->method == b->method && a->memory == b->memory &&
-           a->work == b->work;
+           a->work == b->work && a->work_of_app_passwords == b->work_of_app_passwords;
 }
 
 static bool is_argon2id(const char *scheme)
@@ -186,7 +186,7 @@ int verifier_check_scheme(const char *scheme, struct error *error)
                      bytes_escape(bytes_of(scheme), escaped, sizeof escaped));
 }
 
-int verifier_make(const char *scheme, const struct secret *secret,
+int verifier_make(const char *scheme, const struct secret *secret, const struct scram_keys *alike,
                   char verifier_out[VERIFIER_MADE_OCTETS], struct error *error)
 {
     struct bytes octets = secret_octets(secret);
@@ -200,7 +200,7 @@ int verifier_make(const char *scheme, const struct secret *secret,
         return error_set(error, ERROR_USAGE, 0, "the password has a NUL octet in it");
     }
     int result = is_argon2id(scheme) ? verifier_argon2_make(secret, verifier_out, error)
-                                     : verifier_scram_make(secret, verifier_out, error);
+                                     : verifier_scram_make(secret, alike, verifier_out, error);
     secret_wipe_stack();
     return result;
 }

@@ -15,7 +15,7 @@
 
 enum {
     VERIFIER_OCTETS_MAX = 1024,
-    VERIFIER_MADE_OCTETS = 192, /* room for what verifier_make writes, its NUL included */
+    VERIFIER_MADE_OCTETS = 256, /* room for what verifier_make writes, its NUL included */
     VERIFIER_SCRAM_ITERATIONS = 100000,
 };
 
@@ -36,6 +36,7 @@ struct verifier_cost {
     uint32_t method; /* within CRYPT and ARGON2 */
     uint64_t memory; /* octets that one check takes while it runs */
     uint64_t work;   /* iterations, rounds, passes: comparable within a method only */
+    uint64_t work_of_app_passwords; /* iterations of SCRAM-SHA-256 on top; 0: none */
 };
 
 bool verifier_cost_equal(const struct verifier_cost *a, const struct verifier_cost *b);
@@ -62,9 +63,10 @@ bool verifier_text(struct bytes verifier, struct bytes *password_out);
 /* Is `scheme` one that verifier_make makes: "scram-sha-256" or "argon2id", in any case? ERROR_USAGE: no. */
 int verifier_check_scheme(const char *scheme, struct error *error) MUST_CHECK;
 
-/* Writes a new verifier with a random salt. ERROR_USAGE: a scheme that verifier_check_scheme refuses, or a
- * secret that is empty or has a NUL; ERROR_TEMPORARY: no memory. */
-int verifier_make(const char *scheme, const struct secret *secret,
+/* Writes a new verifier, with a random salt or, of SCRAM, with the salt and the iterations of `alike` unless
+ * that is NULL. ERROR_USAGE: a scheme that verifier_check_scheme refuses, or a secret that is empty or has a
+ * NUL; ERROR_TEMPORARY: no memory. */
+int verifier_make(const char *scheme, const struct secret *secret, const struct scram_keys *alike,
                   char verifier_out[VERIFIER_MADE_OCTETS], struct error *error) MUST_CHECK;
 
 #endif

@@ -26,8 +26,8 @@ int verifier_scram_sha_1_check(struct bytes hash, const struct secret *secret,
                                struct error *error) MUST_CHECK;
 int verifier_scram_parse(enum scram_hash hash, struct bytes text,
                          struct scram_keys *keys_out) MUST_CHECK;
-int verifier_scram_make(const struct secret *secret, char verifier_out[VERIFIER_MADE_OCTETS],
-                        struct error *error) MUST_CHECK;
+int verifier_scram_make(const struct secret *secret, const struct scram_keys *alike,
+                        char verifier_out[VERIFIER_MADE_OCTETS], struct error *error) MUST_CHECK;
 
 int verifier_argon2_examine(struct bytes hash, struct verifier_cost *cost_out,
                             struct error *error) MUST_CHECK;

@@ -123,8 +123,8 @@ int verifier_scram_sha_1_check(struct bytes hash, const struct secret *secret, s
     return check(SCRAM_SHA_1, hash, secret, error);
 }
 
-int verifier_scram_make(const struct secret *secret, char verifier_out[VERIFIER_MADE_OCTETS],
-                        struct error *error)
+int verifier_scram_make(const struct secret *secret, const struct scram_keys *alike,
+                        char verifier_out[VERIFIER_MADE_OCTETS], struct error *error)
 {
     enum { KEY_OCTETS = 32 };
     struct scram_keys keys = {.iterations = VERIFIER_SCRAM_ITERATIONS,
@@ -132,19 +132,22 @@ int verifier_scram_make(const struct secret *secret, char verifier_out[VERIFIER_
     if (sodium_init() < 0) {
         return error_set(error, ERROR_TEMPORARY, 0, "libsodium does not start");
     }
-    randombytes_buf(keys.salt, keys.salt_size);
+    if (alike != NULL) {
+        keys = *alike;
+    } else {
+        randombytes_buf(keys.salt, keys.salt_size);
+    }
     if (scram_derive(SCRAM_SHA_256, secret_octets(secret), &keys, error) < 0) {
         return -1;
     }
-    char salt[sodium_base64_ENCODED_LEN(SALT_OCTETS_MADE, sodium_base64_VARIANT_ORIGINAL)];
+    char salt[sodium_base64_ENCODED_LEN(SCRAM_SALT_OCTETS_MAX, sodium_base64_VARIANT_ORIGINAL)];
     char stored[sodium_base64_ENCODED_LEN(KEY_OCTETS, sodium_base64_VARIANT_ORIGINAL)];
     char server[sodium_base64_ENCODED_LEN(KEY_OCTETS, sodium_base64_VARIANT_ORIGINAL)];
     int variant = sodium_base64_VARIANT_ORIGINAL;
     (void)sodium_bin2base64(salt, sizeof salt, keys.salt, keys.salt_size, variant);
     (void)sodium_bin2base64(stored, sizeof stored, keys.stored_key, KEY_OCTETS, variant);
     (void)sodium_bin2base64(server, sizeof server, keys.server_key, KEY_OCTETS, variant);
-    (void)snprintf(verifier_out, VERIFIER_MADE_OCTETS, "{SCRAM-SHA-256}%d,%s,%s,%s",
-                   VERIFIER_SCRAM_ITERATIONS, salt, stored,
-                   server); /* fits: 15 + 7 + 25 + 2 * 45 */
+    (void)snprintf(verifier_out, VERIFIER_MADE_OCTETS, "{SCRAM-SHA-256}%u,%s,%s,%s",
+                   keys.iterations, salt, stored, server); /* fits: 15 + 11 + 89 + 2 * 45 */
     return 0;
 }

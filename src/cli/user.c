@@ -12,42 +12,54 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "account/account_change.h"
+#include "account/account_secrets.h"
 #include "account/accounts.h"
 #include "account/accounts_edit.h"
 #include "account/verifier.h"
 #include "base/user_name.h"
 #include "cli/ask_secret.h"
 #include "cli/cli.h"
-#include "server/configuration.h"
+#include "cli/user.h"
 #include "server/control.h"
 
-struct job {
-    struct configuration configuration;
-    const char *name;
-    const char *scheme;
-    char shown[256]; /* the name, as a terminal may see it */
-};
+/* Options, as bits. */
+enum { SCHEME = 1, ALLOW_NETS = 2, TLS = 4, MAIN_PASSWORD = 8 };
 
 struct command {
     const char *name;
-    int (*run)(struct job *job);
-    bool has_name;
-    bool has_scheme;
+    const char *second; /* word of the command's name; NULL: it has one only */
+    const char *operands;
+    int (*run)(struct user_job *job);
+    int operand_count;
+    unsigned options;
 };
 
 static const char usage[] =
     "usage: restante user add|passwd -c FILE [--scheme SCHEME] NAME\n"
     "       restante user remove|check -c FILE NAME\n"
     "       restante user list -c FILE\n"
+    "       restante user app-password add -c FILE [--scheme SCHEME] [--allow-nets NETWORKS]\n"
+    "                                      [--tls required] NAME APP-PASSWORD\n"
+    "       restante user app-password revoke -c FILE NAME APP-PASSWORD\n"
+    "       restante user app-password list -c FILE NAME\n"
+    "       restante user rules -c FILE [--allow-nets NETWORKS|any] [--tls required|optional]\n"
+    "                           [--main-password yes|no] NAME\n"
     "\n"
     "  add      a new account; its password is asked for\n"
     "  passwd   another password; this also unlocks an account\n"
     "  remove   the account goes, its maildrop stays\n"
     "  check    is a password right? exit status 0, or 77 if it is wrong\n"
     "  list     all accounts: name, how the password is kept, maildrop if the file says\n"
+    "  app-password add     one more password, for one device; it is made here and shown once\n"
+    "  app-password revoke  it counts no more\n"
+    "  app-password list    name, date of last use, how it is kept, rules\n"
+    "  rules    from where, over what and by which password an account may log in; without an\n"
+    "           option they are shown\n"
     "\n"
     "FILE is the server's configuration. SCHEME is scram-sha-256 (so it is without it) or "
-    "argon2id.\n"
+    "argon2id,\n"
+    "of an app password scram-sha-256 or plain. NETWORKS is 192.0.2.0/24,2001:db8::1 or the like.\n"
     "A password is asked for on a terminal, else it is the first line of standard input.\n";
 
 /* Octets in memory are nobody else's business, not even of a core file. */
@@ -66,7 +78,7 @@ static void warn_of_mistakes(const struct accounts *accounts)
     }
 }
 
-static int load(const struct job *job, struct accounts **accounts_out, struct error *error)
+int user_load(const struct user_job *job, struct accounts **accounts_out, struct error *error)
 {
     if (accounts_load(job->configuration.accounts_file, accounts_out, error) < 0) {
         return -1;
@@ -75,8 +87,19 @@ static int load(const struct job *job, struct accounts **accounts_out, struct er
     return 0;
 }
 
+int user_lookup(const struct user_job *job, struct account **account_out, struct error *error)
+{
+    struct accounts *accounts;
+    if (user_load(job, &accounts, error) < 0) {
+        return -1;
+    }
+    int result = accounts_lookup(accounts, bytes_of(job->name), account_out, error);
+    (void)accounts_free(accounts);
+    return result;
+}
+
 /* Says before a password is asked for whether it would be asked in vain. */
-static int check_name(const struct job *job, bool is_new, struct error *error)
+static int check_name(const struct user_job *job, bool is_new, struct error *error)
 {
     struct accounts *accounts;
     struct account *account = NULL;
@@ -86,7 +109,7 @@ static int check_name(const struct job *job, bool is_new, struct error *error)
     if (is_new && access(job->configuration.accounts_file, F_OK) < 0 && errno == ENOENT) {
         return 0;
     }
-    if (load(job, &accounts, error) < 0) {
+    if (user_load(job, &accounts, error) < 0) {
         return -1;
     }
     int found = accounts_lookup(accounts, bytes_of(job->name), &account, error);
@@ -101,7 +124,8 @@ static int check_name(const struct job *job, bool is_new, struct error *error)
     return is_new || is_there ? 0 : -1;
 }
 
-static int ask_new_secret(const struct job *job, struct secret **secret_out, struct error *error)
+static int ask_new_secret(const struct user_job *job, struct secret **secret_out,
+                          struct error *error)
 {
     char prompt[320];
     struct secret *again;
@@ -125,19 +149,19 @@ static int ask_new_secret(const struct job *job, struct secret **secret_out, str
     return result;
 }
 
-static int make_verifier(const struct job *job, char verifier_out[VERIFIER_MADE_OCTETS],
+static int make_verifier(const struct user_job *job, char verifier_out[VERIFIER_MADE_OCTETS],
                          struct error *error)
 {
     struct secret *secret;
     if (ask_new_secret(job, &secret, error) < 0) {
         return -1;
     }
-    int result = verifier_make(job->scheme, secret, verifier_out, error);
+    int result = verifier_make(job->scheme, secret, NULL, verifier_out, error);
     secret_free(secret);
     return result;
 }
 
-static int tell_server(const struct job *job, struct error *error)
+int user_tell_server(const struct user_job *job, struct error *error)
 {
     struct error inner;
     char answer[128];
@@ -152,19 +176,19 @@ static int tell_server(const struct job *job, struct error *error)
                      inner.text);
 }
 
-static int change(const struct job *job, enum accounts_change kind, const char *verifier)
+static int change(const struct user_job *job, enum accounts_change kind, const char *verifier)
 {
     struct error error;
     if (accounts_edit(job->configuration.accounts_file, kind, bytes_of(job->name), verifier,
                       &error) < 0 ||
-        tell_server(job, &error) < 0) {
+        user_tell_server(job, &error) < 0) {
         return cli_fail(&error);
     }
     return EX_OK;
 }
 
 /* The first account makes the file. It must be readable by the process that checks passwords. */
-static int make_file(const struct job *job, struct error *error)
+static int make_file(const struct user_job *job, struct error *error)
 {
     uid_t uid = (uid_t)-1;
     gid_t gid = (gid_t)-1;
@@ -184,7 +208,7 @@ static int make_file(const struct job *job, struct error *error)
     return accounts_create(job->configuration.accounts_file, uid, gid, error);
 }
 
-static int run_add(struct job *job)
+static int run_add(struct user_job *job)
 {
     struct error error;
     char verifier[VERIFIER_MADE_OCTETS];
@@ -195,54 +219,69 @@ static int run_add(struct job *job)
     return change(job, ACCOUNTS_ADD, verifier);
 }
 
-static int run_passwd(struct job *job)
+static int run_passwd(struct user_job *job)
 {
     struct error error;
-    char verifier[VERIFIER_MADE_OCTETS];
-    if (check_name(job, false, &error) < 0 || make_verifier(job, verifier, &error) < 0) {
+    struct secret *secret;
+    if (check_name(job, false, &error) < 0 || ask_new_secret(job, &secret, &error) < 0) {
         return cli_fail(&error);
     }
-    return change(job, ACCOUNTS_SET_VERIFIER, verifier);
+    int result = account_change_password(job->configuration.accounts_file, bytes_of(job->name),
+                                         job->scheme, secret, &error);
+    secret_free(secret);
+    if (result < 0 || user_tell_server(job, &error) < 0) {
+        return cli_fail(&error);
+    }
+    return EX_OK;
 }
 
-static int run_remove(struct job *job)
+static int run_remove(struct user_job *job)
 {
     return change(job, ACCOUNTS_REMOVE, NULL);
 }
 
-static int run_check(struct job *job)
+static void print_secret(const struct account *account, size_t number)
 {
-    struct error error;
-    struct accounts *accounts;
-    struct account *account;
+    struct extra_fields fields;
+    if (number == ACCOUNT_MAIN_SECRET ||
+        extra_fields_parse(bytes_of(account->extra), &fields, NULL) < 0) {
+        (void)puts("the password is right");
+        return;
+    }
+    struct bytes name = fields.app_passwords[number - 1].name;
+    (void)printf("this is the app password %.*s\n", (int)name.size, (const char *)name.data);
+}
+
+static int check_secret(const struct user_job *job, const struct account *account,
+                        struct error *error)
+{
     struct secret *secret;
     char prompt[320];
-    if (load(job, &accounts, &error) < 0) {
-        return cli_fail(&error);
-    }
-    int result = accounts_lookup(accounts, bytes_of(job->name), &account, &error);
-    (void)accounts_free(accounts);
-    if (result < 0) {
-        return cli_fail(&error);
-    }
-    if (!account->may_login) {
-        (void)error_set(&error, ERROR_BAD_CREDENTIALS, 0,
-                        "the account is locked: no password fits");
-        account_free(account);
-        return cli_fail(&error);
-    }
+    size_t number;
     (void)snprintf(prompt, sizeof prompt, "Password of %s: ", job->shown);
-    result = ask_secret(prompt, &secret, &error);
-    if (result == 0) {
-        result = account_check(account, secret, &error);
-        secret_free(secret);
+    if (ask_secret(prompt, &secret, error) < 0) {
+        return -1;
     }
-    account_free(account);
-    if (result < 0) {
+    int result = account_check(account, secret, &number, error);
+    secret_free(secret);
+    if (result == 0) {
+        print_secret(account, number);
+    }
+    return result;
+}
+
+static int run_check(struct user_job *job)
+{
+    struct error error;
+    struct account *account;
+    if (user_lookup(job, &account, &error) < 0) {
         return cli_fail(&error);
     }
-    (void)puts("the password is right");
-    return EX_OK;
+    int result = account->may_login ? check_secret(job, account, &error)
+                                    : error_set(&error, ERROR_BAD_CREDENTIALS, 0,
+                                                "the account is locked: no password fits");
+    account_free(account);
+    return result < 0 ? cli_fail(&error) : EX_OK;
 }
 
 static void print_account(const struct account *account)
@@ -260,11 +299,11 @@ static void print_account(const struct account *account)
     (void)putchar('\n');
 }
 
-static int run_list(struct job *job)
+static int run_list(struct user_job *job)
 {
     struct error error;
     struct accounts *accounts;
-    if (load(job, &accounts, &error) < 0) {
+    if (user_load(job, &accounts, &error) < 0) {
         return cli_fail(&error);
     }
     for (uint32_t i = 0; i < accounts_facts(accounts).count; i++) {
@@ -283,27 +322,42 @@ static int run_list(struct job *job)
 }
 
 static const struct command commands[] = {
-    {"add", run_add, true, true},        {"passwd", run_passwd, true, true},
-    {"remove", run_remove, true, false}, {"check", run_check, true, false},
-    {"list", run_list, false, false},
+    {"add", NULL, "a NAME", run_add, 1, SCHEME},
+    {"passwd", NULL, "a NAME", run_passwd, 1, SCHEME},
+    {"remove", NULL, "a NAME", run_remove, 1, 0},
+    {"check", NULL, "a NAME", run_check, 1, 0},
+    {"list", NULL, "no NAME", run_list, 0, 0},
+    {"app-password", "add", "a NAME and that of the app password", user_add_app_password, 2,
+     SCHEME | ALLOW_NETS | TLS},
+    {"app-password", "revoke", "a NAME and that of the app password", user_revoke_app_password, 2,
+     0},
+    {"app-password", "list", "a NAME", user_list_app_passwords, 1, 0},
+    {"rules", NULL, "a NAME", user_rules, 1, ALLOW_NETS | TLS | MAIN_PASSWORD},
 };
 
-static const struct command *find_command(const char *name)
+/* `words` ends with NULL. */
+static const struct command *find_command(char *const *words)
 {
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        if (strcmp(name, commands[i].name) == 0) {
-            return &commands[i];
+    for (size_t i = 0; words[0] != NULL && i < sizeof commands / sizeof *commands; i++) {
+        const struct command *command = &commands[i];
+        if (strcmp(words[0], command->name) == 0 &&
+            (command->second == NULL ||
+             (words[1] != NULL && strcmp(words[1], command->second) == 0))) {
+            return command;
         }
     }
     return NULL;
 }
 
-/* Everything that was given, or an exit status in *status_out and NULL. */
-static const struct command *parse(int argc, char **argv, const char **path_out, struct job *job,
-                                   int *status_out)
+/* The options; -1 and an exit status where it ends with them. */
+static int parse_options(int argc, char **argv, const char **path_out, struct user_job *job,
+                         int *status_out)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"scheme", required_argument, NULL, 's'},
+                                            {"allow-nets", required_argument, NULL, 'n'},
+                                            {"tls", required_argument, NULL, 't'},
+                                            {"main-password", required_argument, NULL, 'm'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     int option;
@@ -315,41 +369,82 @@ static const struct command *parse(int argc, char **argv, const char **path_out,
         case 's':
             job->scheme = optarg;
             break;
+        case 'n':
+            job->allow_nets = optarg;
+            break;
+        case 't':
+            job->tls = optarg;
+            break;
+        case 'm':
+            job->main_password = optarg;
+            break;
         case 'h':
             (void)fputs(usage, stdout);
             *status_out = EX_OK;
-            return NULL;
+            return -1;
         default:
             *status_out = cli_usage("user", "that option is not known");
-            return NULL;
+            return -1;
         }
     }
-    const struct command *command = optind < argc ? find_command(argv[optind]) : NULL;
-    *status_out = EX_USAGE;
-    if (command == NULL) {
-        (void)cli_usage("user", "the first word is add, passwd, remove, check or list");
+    return 0;
+}
+
+/* The first option that was given and that the command does not have, or NULL. */
+static const char *find_stray_option(const struct user_job *job, const struct command *command)
+{
+    const struct {
+        const char *name, *value;
+        unsigned option;
+    } given[] = {{"--scheme", job->scheme, SCHEME},
+                 {"--allow-nets", job->allow_nets, ALLOW_NETS},
+                 {"--tls", job->tls, TLS},
+                 {"--main-password", job->main_password, MAIN_PASSWORD}};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        if (given[i].value != NULL && (command->options & given[i].option) == 0) {
+            return given[i].name;
+        }
+    }
+    return NULL;
+}
+
+/* Everything that was given, or an exit status in *status_out and NULL. */
+static const struct command *parse(int argc, char **argv, const char **path_out,
+                                   struct user_job *job, int *status_out)
+{
+    if (parse_options(argc, argv, path_out, job, status_out) < 0) {
         return NULL;
     }
+    char **words = argv + optind;
+    const struct command *command = find_command(words);
+    *status_out = EX_USAGE;
+    if (command == NULL) {
+        (void)cli_usage("user", "the first word is add, passwd, remove, check, list, rules or "
+                                "app-password, which add, revoke or list follows");
+        return NULL;
+    }
+    words += command->second == NULL ? 1 : 2;
     if (*path_out == NULL) {
         (void)cli_usage("user", "the server's configuration must be given with -c");
         return NULL;
     }
-    if (argc - optind != (command->has_name ? 2 : 1)) {
-        (void)cli_usage("user", "%s takes %s", command->name,
-                        command->has_name ? "one name" : "no name");
+    if (argv + argc - words != command->operand_count) {
+        (void)cli_usage("user", "%s takes %s", command->name, command->operands);
         return NULL;
     }
-    if (job->scheme != NULL && !command->has_scheme) {
-        (void)cli_usage("user", "%s takes no --scheme", command->name);
+    const char *stray = find_stray_option(job, command);
+    if (stray != NULL) {
+        (void)cli_usage("user", "%s takes no %s", command->name, stray);
         return NULL;
     }
-    job->name = command->has_name ? argv[optind + 1] : "";
+    job->name = command->operand_count > 0 ? words[0] : "";
+    job->app_password = command->operand_count > 1 ? words[1] : NULL;
     return command;
 }
 
 int cli_user(int argc, char **argv)
 {
-    static struct job job; /* large, once */
+    static struct user_job job; /* large, once */
     struct error error;
     const char *path = NULL;
     int status = EX_USAGE;
@@ -357,13 +452,15 @@ int cli_user(int argc, char **argv)
     if (command == NULL) {
         return status;
     }
-    if (job.scheme == NULL) {
-        job.scheme = "scram-sha-256";
-    }
     (void)bytes_escape(bytes_of(job.name), job.shown, sizeof job.shown);
     protect();
-    if (verifier_check_scheme(job.scheme, &error) < 0 ||
-        configuration_load(path, &job.configuration, &error) < 0) {
+    if (command->second == NULL) {
+        job.scheme = job.scheme == NULL ? "scram-sha-256" : job.scheme;
+        if (verifier_check_scheme(job.scheme, &error) < 0) {
+            return cli_fail(&error);
+        }
+    }
+    if (configuration_load(path, &job.configuration, &error) < 0) {
         return cli_fail(&error);
     }
     return command->run(&job);

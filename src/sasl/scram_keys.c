@@ -10,6 +10,12 @@ static const EVP_MD *function_of(enum scram_hash hash)
     return hash == SCRAM_SHA_256 ? EVP_sha256() : EVP_sha1();
 }
 
+bool scram_keys_have_one_salt(const struct scram_keys *a, const struct scram_keys *b)
+{
+    return a->iterations == b->iterations && a->salt_size == b->salt_size &&
+           memcmp(a->salt, b->salt, a->salt_size) == 0;
+}
+
 size_t scram_key_size(enum scram_hash hash)
 {
     return hash == SCRAM_SHA_256 ? 32 : 20;

@@ -24,6 +24,9 @@ struct scram_keys {
     uint8_t server_key[SCRAM_KEY_OCTETS_MAX];
 };
 
+/* Are salt and iterations the same, so that one derivation does for both? */
+bool scram_keys_have_one_salt(const struct scram_keys *a, const struct scram_keys *b);
+
 /* Octets of each key. */
 size_t scram_key_size(enum scram_hash hash);
 

@@ -21,6 +21,7 @@ static void answer_refresh(struct auth *auth, const struct message *question)
 {
     struct error error = {0};
     struct message reply = {.type = MESSAGE_REFRESHED, .ticket = question->ticket};
+    auth_uses_write(auth); /* who asks may want to read it */
     if (auth_accounts_refresh(auth, &error) < 0) {
         reply.kind = error.kind;
         memcpy(reply.path, error.text, sizeof error.text);
@@ -97,6 +98,9 @@ static void on_master(uv_poll_t *poll, int status, int events)
             answer_refresh(auth, &message);
         } else if (message.type == MESSAGE_LOOKUP) {
             answer_lookup(auth, &message);
+        } else if (message.type == MESSAGE_DRAIN) {
+            auth_uses_write(auth); /* no worker is left who could ask */
+            _exit(EX_OK);
         } else if (message.type == MESSAGE_LOG) {
             child_take_log(&message, descriptor);
         } else {
@@ -119,12 +123,13 @@ static int start(struct auth *auth, struct error *error)
     if (gethostname(auth->host, sizeof auth->host - 1) < 0) {
         (void)snprintf(auth->host, sizeof auth->host, "localhost");
     }
+    auth_uses_open(auth);
     if (child_drop_privileges(auth->configuration.auth_user, error) < 0) {
         return -1;
     }
     if (sodium_init() < 0 || uv_loop_init(&auth->loop) < 0 ||
         hash_queue_init(&auth->hashes, &auth->loop, auth->configuration.hash_memory) < 0 ||
-        uv_poll_init(&auth->loop, &auth->master, CHILD_CHANNEL) < 0) {
+        auth_uses_start(auth) < 0 || uv_poll_init(&auth->loop, &auth->master, CHILD_CHANNEL) < 0) {
         return error_set(error, ERROR_TEMPORARY, 0, "the loop cannot be made");
     }
     randombytes_buf(auth->salt_key, sizeof auth->salt_key);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Exchanges of SASL. Look-ups are made on the loop; keys that have to be computed from a {PLAIN} password are
- * computed on the pool. A name that is nobody's takes the same way with keys that nobody knows: the salt is
- * made of the name, so that it stays the same, and the count of iterations is the file's commonest.
+ * computed on the pool. A name that is nobody's takes the same way with keys that nobody knows.
  * An exchange is as old as its worker's session lets it be; if a worker forgot some, the oldest go. */
 #include <search.h>
 #include <stdio.h>
@@ -13,9 +12,10 @@
 #include "base/container_of.h"
 #include "base/user_name.h"
 #include "server/auth_search.h"
+#include "server/auth_secrets.h"
 #include "server/auth_state.h"
 
-enum { SALT_OCTETS = 16, DERIVE_OCTETS = 8192 };
+enum { DERIVE_OCTETS = 8192 };
 
 struct exchange {
     struct hash_job job;
@@ -27,11 +27,13 @@ struct exchange {
     enum sasl_mechanism mechanism;
     bool busy; /* its job waits or runs, or its search */
     bool gone; /* cancelled meanwhile */
-    bool proves_verifier;
-    char name[USER_NAME_OCTETS_MAX + 1];             /* as the client gave it */
-    uint8_t verifier_hash[crypto_generichash_BYTES]; /* of the one that is proved */
-    struct secret *secret;
-    struct scram_keys keys;
+    bool proves_secret;
+    char name[USER_NAME_OCTETS_MAX + 1];            /* as the client gave it */
+    uint8_t secrets_hash[crypto_generichash_BYTES]; /* of those of which one is proved */
+    struct auth_facts facts;
+    struct auth_secrets secrets;
+    size_t proved;          /* an index into them */
+    enum account_rule rule; /* that refused */
     struct error error;
 };
 
@@ -74,7 +76,7 @@ static void free_exchange(struct exchange *exchange)
 {
     struct client *client = exchange->client;
     (void)sasl_server_free(exchange->server);
-    (void)secret_free(exchange->secret);
+    auth_secrets_forget(&exchange->secrets);
     sodium_memzero(exchange, sizeof *exchange);
     free(exchange);
     client_release(client);
@@ -96,7 +98,8 @@ static void decide(struct exchange *exchange, enum error_kind kind, const struct
 {
     struct auth_result result = {.id = exchange->id,
                                  .generation = auth_accounts_generation(exchange->client->auth),
-                                 .kind = kind};
+                                 .kind = kind,
+                                 .rule = exchange->rule};
     if (account != NULL) {
         result.source = exchange->search.source;
         auth_describe(exchange->client->auth, &result, account);
@@ -122,11 +125,19 @@ static void challenge(struct exchange *exchange, struct bytes octets)
     client_send(exchange->client, &result);
 }
 
-static void hash_verifier(const struct auth *auth, const char *verifier,
-                          uint8_t out[crypto_generichash_BYTES])
+/* Of the main password, and of the extra fields that have app passwords and rules. */
+static void hash_secrets(const struct auth *auth, const struct account *account,
+                         uint8_t out[crypto_generichash_BYTES])
 {
-    (void)crypto_generichash(out, crypto_generichash_BYTES, (const uint8_t *)verifier,
-                             strlen(verifier), auth->salt_key, sizeof auth->salt_key);
+    crypto_generichash_state state;
+    const uint8_t *verifier = (const uint8_t *)account->verifier;
+    const uint8_t *extra = (const uint8_t *)account->extra;
+    (void)crypto_generichash_init(&state, auth->salt_key, sizeof auth->salt_key,
+                                  crypto_generichash_BYTES); /* always 0, as those below */
+    (void)crypto_generichash_update(&state, verifier, strlen(account->verifier) + 1);
+    (void)crypto_generichash_update(&state, extra, strlen(account->extra));
+    (void)crypto_generichash_final(&state, out, crypto_generichash_BYTES);
+    sodium_memzero(&state, sizeof state);
 }
 
 /* For the log, if it fails. */
@@ -158,52 +169,62 @@ static bool take_found(struct exchange *exchange, struct account **account_out)
     return true;
 }
 
-/* The client is who it says; is that still somebody, and is what it proved still what is kept? */
+/* Is the account still one that what was proved lets in? */
+static bool lets_in(struct exchange *exchange, const struct account *account)
+{
+    struct auth *auth = exchange->client->auth;
+    struct account_connection connection = auth_connection(&exchange->facts);
+    uint8_t hash[crypto_generichash_BYTES];
+    if (!account->may_login) {
+        return false;
+    }
+    if (!exchange->proves_secret) { /* but a certificate */
+        exchange->rule = account_refusal_without_secret(account, &connection);
+        return exchange->rule == ACCOUNT_RULE_NONE;
+    }
+    hash_secrets(auth, account, hash);
+    if (sodium_memcmp(hash, exchange->secrets_hash, sizeof hash) != 0) {
+        return false;
+    }
+    size_t number = exchange->secrets.numbers[exchange->proved];
+    exchange->rule = account_refusal(account, number, &connection);
+    if (exchange->rule != ACCOUNT_RULE_NONE) {
+        return false;
+    }
+    auth_uses_note(auth, account, number);
+    return true;
+}
+
+/* The client is who it says; is that still somebody? */
 static void on_found_again(struct search *search)
 {
     struct exchange *exchange = CONTAINER_OF(search, struct exchange, search);
-    const struct auth *auth = exchange->client->auth;
-    uint8_t hash[crypto_generichash_BYTES];
     struct account *account;
     if (!take_found(exchange, &account)) {
         return;
     }
     struct error error = search->error;
-    if (account != NULL) {
-        hash_verifier(auth, account->verifier, hash);
-        if (!account->may_login ||
-            (exchange->proves_verifier &&
-             sodium_memcmp(hash, exchange->verifier_hash, sizeof hash) != 0)) {
-            (void)error_set(&error, ERROR_BAD_CREDENTIALS, 0, "locked, or changed meanwhile");
-        }
+    if (account != NULL && !lets_in(exchange, account)) {
+        (void)error_set(&error, ERROR_BAD_CREDENTIALS, 0, "locked, refused or changed meanwhile");
     }
     decide(exchange, error.kind, error.kind == ERROR_NONE ? account : NULL);
     (void)account_free(account);
 }
 
-/* A salt for a name that has none of its own: the same each time, and nobody can tell that it was made. */
-static void make_salt(const struct auth *auth, enum scram_hash hash, const char *name,
-                      struct scram_keys *keys)
-{
-    uint8_t text[USER_NAME_OCTETS_MAX + 1];
-    size_t size = 0;
-    for (; name[size] != '\0'; size++) { /* "Alice" is "alice" */
-        bool upper = name[size] >= 'A' && name[size] <= 'Z';
-        text[size] = (uint8_t)(upper ? name[size] + ('a' - 'A') : name[size]);
-    }
-    text[size++] = (uint8_t)hash;
-    keys->salt_size = SALT_OCTETS;
-    (void)crypto_generichash(keys->salt, SALT_OCTETS, text, size, auth->salt_key,
-                             sizeof auth->salt_key);
-}
-
 static void handle(struct exchange *exchange, const struct sasl_event *event);
+
+static void give_keys(struct exchange *exchange)
+{
+    struct sasl_event event;
+    auth_secrets_give(&exchange->secrets, exchange->server, &event);
+    handle(exchange, &event);
+}
 
 static void run(struct hash_job *job)
 {
     struct exchange *exchange = CONTAINER_OF(job, struct exchange, job);
-    if (scram_derive(sasl_mechanism_hash(exchange->mechanism), secret_octets(exchange->secret),
-                     &exchange->keys, &exchange->error) == 0) {
+    if (auth_secrets_derive(&exchange->secrets, sasl_mechanism_hash(exchange->mechanism),
+                            &exchange->error) == 0) {
         exchange->error.kind = ERROR_NONE;
     }
     secret_wipe_stack();
@@ -212,72 +233,46 @@ static void run(struct hash_job *job)
 static void done(struct hash_job *job, bool ran)
 {
     struct exchange *exchange = CONTAINER_OF(job, struct exchange, job);
-    struct sasl_event event;
     exchange->busy = false;
-    exchange->secret = secret_free(exchange->secret);
     if (exchange->gone) {
         free_exchange(exchange);
     } else if (!ran || exchange->error.kind != ERROR_NONE) {
         decide(exchange, ERROR_TEMPORARY, NULL);
     } else {
-        sasl_server_keys(exchange->server, &exchange->keys, 1, &event);
-        handle(exchange, &event);
+        give_keys(exchange);
     }
 }
 
-/* Keys of a password that is at hand. */
-static void derive(struct exchange *exchange, const char *name, struct bytes password)
+static void find_keys(struct exchange *exchange, const struct account *account)
 {
     struct auth *auth = exchange->client->auth;
-    if (secret_create(password, &exchange->secret, &exchange->error) < 0) {
+    struct account_connection connection = auth_connection(&exchange->facts);
+    if (auth_secrets_collect(auth, exchange->name, sasl_mechanism_hash(exchange->mechanism),
+                             account, &connection, &exchange->secrets, &exchange->error) < 0) {
         decide(exchange, ERROR_TEMPORARY, NULL);
-        return;
+    } else if (auth_secrets_must_derive(&exchange->secrets)) {
+        exchange->job = (struct hash_job){.memory = DERIVE_OCTETS, .run = run, .done = done};
+        exchange->busy = true;
+        hash_queue_add(&auth->hashes, &exchange->job);
+    } else {
+        give_keys(exchange);
     }
-    exchange->keys.iterations = SCRAM_ITERATIONS_LEAST;
-    make_salt(auth, sasl_mechanism_hash(exchange->mechanism), name, &exchange->keys);
-    exchange->job = (struct hash_job){.memory = DERIVE_OCTETS, .run = run, .done = done};
-    exchange->busy = true;
-    hash_queue_add(&auth->hashes, &exchange->job);
 }
 
-static void give_keys(struct exchange *exchange, const char *name, const struct account *account)
+static void give_passwords(struct exchange *exchange, const struct account *account)
 {
-    const struct auth *auth = exchange->client->auth;
-    enum scram_hash hash = sasl_mechanism_hash(exchange->mechanism);
-    struct bytes verifier = account == NULL ? (struct bytes){0} : bytes_of(account->verifier);
-    struct scram_keys *keys = &exchange->keys;
-    struct sasl_event event;
-    struct bytes password;
+    struct bytes passwords[SASL_SECRETS_MAX];
     uint8_t unknown[32];
-    if (verifier_text(verifier, &password)) {
-        derive(exchange, name, password);
-        return;
-    }
-    if (!verifier_scram_keys(verifier, hash, keys)) {
-        keys->iterations = accounts_facts(auth->accounts).scram_iterations[hash];
-        randombytes_buf(unknown, sizeof unknown);
-        if (keys->iterations == 0) {
-            derive(exchange, name, (struct bytes){unknown, sizeof unknown});
-            return;
-        }
-        make_salt(auth, hash, name, keys);
-        randombytes_buf(keys->stored_key, sizeof keys->stored_key);
-        randombytes_buf(keys->server_key, sizeof keys->server_key);
-    }
-    sasl_server_keys(exchange->server, keys, 1, &event);
-    handle(exchange, &event);
-}
-
-static void give_password(struct exchange *exchange, const struct account *account)
-{
-    uint8_t unknown[32];
-    struct bytes password = {unknown, sizeof unknown};
     struct sasl_event event;
-    randombytes_buf(unknown, sizeof unknown);
     if (account != NULL) {
-        (void)verifier_text(bytes_of(account->verifier), &password);
+        auth_secrets_texts(account, &exchange->secrets, passwords);
     }
-    sasl_server_passwords(exchange->server, &password, 1, &event);
+    if (exchange->secrets.count == 0) {
+        randombytes_buf(unknown, sizeof unknown);
+        passwords[0] = (struct bytes){unknown, sizeof unknown};
+        exchange->secrets.count = 1;
+    }
+    sasl_server_passwords(exchange->server, passwords, exchange->secrets.count, &event);
     secret_wipe_stack();
     handle(exchange, &event);
 }
@@ -299,14 +294,14 @@ static void on_found(struct search *search)
     if (account != NULL && (!account->may_login || account->verifier[0] == '\0')) {
         account = account_free(account);
     }
-    exchange->proves_verifier = true;
+    exchange->proves_secret = true;
     if (account != NULL) {
-        hash_verifier(exchange->client->auth, account->verifier, exchange->verifier_hash);
+        hash_secrets(exchange->client->auth, account, exchange->secrets_hash);
     }
     if (scram) {
-        give_keys(exchange, exchange->name, account);
+        find_keys(exchange, account);
     } else {
-        give_password(exchange, account);
+        give_passwords(exchange, account);
     }
     (void)account_free(account);
 }
@@ -321,11 +316,16 @@ static void handle(struct exchange *exchange, const struct sasl_event *event)
         search_for(exchange, event->name, on_found);
         return;
     case SASL_EVENT_DONE:
+        exchange->proved = event->secret;
         search_for(exchange, event->name, on_found_again);
         return;
+    case SASL_EVENT_FAILED:
+        if (event->secret < SASL_SECRETS_MAX) {
+            exchange->rule = (enum account_rule)exchange->secrets.rules[event->secret];
+        }
+        break;
     case SASL_EVENT_TOKEN:
     case SASL_EVENT_VERIFY: /* workers collect passwords themselves */
-    case SASL_EVENT_FAILED:
         break;
     }
     decide(exchange, ERROR_BAD_CREDENTIALS, NULL);
@@ -352,6 +352,7 @@ static int create(struct client *client, const struct auth_request *request,
     exchange->mechanism = mechanism;
     exchange->client = client;
     exchange->id = request->id;
+    exchange->facts = *facts;
     exchange->search.auth = client->auth;
     exchange->search.is_tls = facts->is_tls != 0;
     memcpy(exchange->search.address, request->address, sizeof request->address);

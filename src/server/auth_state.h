@@ -18,6 +18,7 @@
 enum { AUTH_SALT_KEY_SIZE = 32, AUTH_MOST_EXCHANGES = 8192 /* of one worker */ };
 
 struct exchange;
+struct last_uses;
 
 struct auth {
     uv_loop_t loop;
@@ -30,6 +31,8 @@ struct auth {
         queues[CONFIGURATION_MOST_SOURCES]; /* those of the others, at their places */
     struct generations *generations;
     struct hash_queue hashes;
+    struct last_uses *uses; /* NULL: they cannot be kept */
+    uv_timer_t uses_timer;
     uint8_t salt_key[AUTH_SALT_KEY_SIZE]; /* makes the salts that no verifier has */
     char host[256];
 };
@@ -74,6 +77,14 @@ void auth_describe(const struct auth *auth, struct auth_result *result,
                    const struct account *account);
 /* For a result that is_granted: the worker's end of a channel to the delegate, or -1. */
 int auth_grant(const struct auth_result *result, struct error *error) MUST_CHECK;
+
+/* auth_uses.c: opens before the sandbox closes, starts once there is a loop. */
+void auth_uses_open(struct auth *auth);
+int auth_uses_start(struct auth *auth);
+/* A login by this secret of the account was right. */
+void auth_uses_note(struct auth *auth, const struct account *account, size_t number);
+/* Writes what was noted, now. */
+void auth_uses_write(struct auth *auth);
 
 /* auth_passwords.c */
 void auth_password(struct client *client, const struct auth_request *request);

@@ -11,7 +11,7 @@
 #include "server/channel.h"
 #include "server/fleet_sources.h"
 
-enum { RESTART_MS = 1000, NO_NUMBER = LIMITS_MOST_PROCESSES };
+enum { RESTART_MS = 1000, AUTH_END_MS = 5000, NO_NUMBER = LIMITS_MOST_PROCESSES };
 
 static const struct child_events events;
 
@@ -252,11 +252,21 @@ static void forget_child(struct fleet *fleet, const struct child_process *child)
     fleet->processes--;
 }
 
-/* Auth stays as long as a worker may ask it. */
+static void on_auth_late(uv_timer_t *timer)
+{
+    struct fleet *fleet = timer->data;
+    if (fleet->auth != NULL) {
+        children_kill(fleet->auth);
+    }
+}
+
+/* Auth stays as long as a worker may ask it, and then has something to write down. */
 static void end_auth_if_alone(struct fleet *fleet)
 {
     if (fleet->draining && fleet->processes == 1 && fleet->auth != NULL) {
-        children_kill(fleet->auth);
+        struct message message = {.type = MESSAGE_DRAIN};
+        children_send(fleet->auth, &message, -1);
+        (void)uv_timer_start(&fleet->restart, on_auth_late, AUTH_END_MS, 0);
     }
 }
 

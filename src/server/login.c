@@ -3,6 +3,7 @@
  * login; what limits a user's logins. Exchanges of SASL are login_sasl.c's, which ends in the same ways. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/container_of.h"
@@ -14,6 +15,14 @@ enum {
     AUTH_MS = 10000,
     LOGIN_BURST = 3, /* phones send, and then receive */
     CONNECTION_SIZE = ADDRESS_TEXT_SIZE + 16,
+    DAY_SECONDS = 24 * 60 * 60,
+};
+
+/* What a question about a password is made of, and its texts. */
+struct question {
+    struct verification_question asked;
+    char connection[CONNECTION_SIZE];
+    char day[32];
 };
 
 static struct session *session_of_call(struct auth_call *call)
@@ -29,31 +38,47 @@ void login_facts(const struct session *session, struct auth_facts *facts_out)
     }
 }
 
-/* The peer's port decides nothing, and differs each time. */
-static struct bytes connection_of(const struct session *session, char out[CONNECTION_SIZE])
-{
-    char address[ADDRESS_TEXT_SIZE];
-    struct auth_facts facts;
-    login_facts(session, &facts);
-    *strrchr(address_format(&facts.peer, address), ':') = '\0';
-    (void)snprintf(out, CONNECTION_SIZE, "%s %s", facts.is_tls ? "TLS" : "plaintext", address);
-    return bytes_of(out);
-}
-
 /* Only what the first source says, which no other can overrule, is remembered. */
 static const char *first_source(const struct session *session)
 {
     return session->worker->configuration.sources.list[0];
 }
 
-static void question_of(const struct session *session, struct bytes connection,
-                        struct verification_question *out)
+/* The peer's port decides nothing, and differs each time. Some answers hold for a day only: auth has to hear
+ * of a secret's use as often as it notes the date. */
+static void question_of(const struct session *session, bool is_for_today, struct question *out)
 {
-    *out = (struct verification_question){.source = bytes_of(first_source(session)),
-                                          .user = bytes_of(session->asked_name),
-                                          .service = bytes_of("pop3"),
-                                          .connection = connection,
-                                          .password = session->secret};
+    char address[ADDRESS_TEXT_SIZE];
+    struct auth_facts facts;
+    login_facts(session, &facts);
+    *strrchr(address_format(&facts.peer, address), ':') = '\0';
+    (void)snprintf(out->connection, sizeof out->connection, "%s %s",
+                   facts.is_tls ? "TLS" : "plaintext", address);
+    (void)snprintf(out->day, sizeof out->day, "day %lld", (long long)time(NULL) / DAY_SECONDS);
+    out->asked = (struct verification_question){.source = bytes_of(first_source(session)),
+                                                .user = bytes_of(session->asked_name),
+                                                .service = bytes_of("pop3"),
+                                                .rules = is_for_today ? bytes_of(out->day)
+                                                                      : (struct bytes){0},
+                                                .connection = bytes_of(out->connection),
+                                                .password = session->secret};
+}
+
+/* Does the worker remember that the password was right? */
+static bool remembers(const struct session *session, struct verification_answer *answer_out)
+{
+    struct worker *worker = session->worker;
+    struct question question;
+    uint64_t generation = atomic_load(&worker->generations->accounts_file);
+    if (!configuration_is_file(&worker->configuration, 0)) {
+        return false;
+    }
+    question_of(session, false, &question);
+    if (verification_cache_lookup(worker->cache, &question.asked, generation, answer_out)) {
+        return true;
+    }
+    question_of(session, true, &question);
+    return verification_cache_lookup(worker->cache, &question.asked, generation, answer_out);
 }
 
 void login_forget_question(struct session *session)
@@ -104,8 +129,12 @@ void login_fail(struct session *session, enum error_kind kind)
         session->asked_name == NULL ? (struct bytes){0} : bytes_of(session->asked_name);
     const struct log_field fields[] = {
         log_quoted("user", asked), log_address("address", session->address),
-        log_word("method", session->method), log_word("reason", error_metric(kind))};
-    log_event(LOG_LEVEL_INFO, "login failed", fields, sizeof fields / sizeof fields[0]);
+        log_word("method", session->method), log_word("reason", error_metric(kind)),
+        log_word("rule", account_rule_name(session->rule))};
+    size_t count = sizeof fields / sizeof fields[0];
+    log_event(LOG_LEVEL_INFO, "login failed", fields,
+              session->rule == ACCOUNT_RULE_NONE ? count - 1 : count);
+    session->rule = ACCOUNT_RULE_NONE;
     login_forget_question(session);
     if (until <= uv_now(&worker->loop)) {
         answer_failure(session);
@@ -216,15 +245,15 @@ static void on_result(struct auth_call *call, const struct auth_result *result, 
     struct session *session = session_of_call(call);
     session->wait = WAIT_NOTHING;
     if (result->kind != ERROR_NONE) {
+        session->rule = (enum account_rule)result->rule;
         login_fail(session, (enum error_kind)result->kind);
     } else {
         const char *path = result->path[0] == '\0' ? NULL : result->path;
-        struct verification_question question;
+        struct question question;
         struct verification_answer answer = {.user = result->user, .maildrop = path};
-        char connection[CONNECTION_SIZE];
-        question_of(session, connection_of(session, connection), &question);
+        question_of(session, result->is_for_today != 0, &question);
         if (result->may_cache) {
-            verification_cache_insert(session->worker->cache, &question, result->generation,
+            verification_cache_insert(session->worker->cache, &question.asked, result->generation,
                                       &answer);
         }
         login_succeed(session, result->user, path, maildrop);
@@ -267,7 +296,6 @@ static void ask_auth(struct session *session)
 
 void login_with_password(struct session *session, struct bytes name, struct bytes password)
 {
-    struct worker *worker = session->worker;
     struct error error;
     session->asked_name = strndup((const char *)name.data, name.size);
     if (session->asked_name == NULL || secret_create(password, &session->secret, &error) < 0) {
@@ -278,13 +306,8 @@ void login_with_password(struct session *session, struct bytes name, struct byte
         login_fail(session, ERROR_NO_SUCH_USER);
         return;
     }
-    struct verification_question question;
     struct verification_answer answer;
-    char connection[CONNECTION_SIZE];
-    question_of(session, connection_of(session, connection), &question);
-    uint64_t generation = atomic_load(&worker->generations->accounts_file);
-    if (configuration_is_file(&worker->configuration, 0) &&
-        verification_cache_lookup(worker->cache, &question, generation, &answer)) {
+    if (remembers(session, &answer)) {
         login_succeed(session, answer.user, answer.maildrop, -1);
     } else {
         ask_auth(session);

@@ -72,6 +72,7 @@ static void on_result(struct auth_call *call, const struct auth_result *result, 
         if (session->asked_name == NULL) {
             session->asked_name = strdup(result->user); /* for the log */
         }
+        session->rule = (enum account_rule)result->rule;
         login_fail(session, (enum error_kind)result->kind);
     } else if (result->is_challenge) {
         pop3_server_challenge(session->engine, result->challenge, result->challenge_size);

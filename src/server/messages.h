@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "account/accounts.h"
+#include "account/extra_fields.h"
 #include "account/source.h"
 #include "base/error.h"
 #include "base/user_name.h"
@@ -37,7 +38,7 @@ enum message_type {
     MESSAGE_START,        /* all that is needed was sent */
     MESSAGE_LOG, /* with the descriptor to log to from now on; `kind` says which target, `process` which
                       format */
-    MESSAGE_DRAIN, /* accept no more; sessions may go on for `milliseconds` (UINT64_MAX: for ever) */
+    MESSAGE_DRAIN, /* accept no more; sessions may go on for `milliseconds` (UINT64_MAX: for ever). To auth: end */
     MESSAGE_FREED,   /* to the worker that asked: the maildrop of `ticket` was given up */
     MESSAGE_REFRESH, /* to auth: read the accounts again, answer REFRESHED with `ticket` */
     MESSAGE_SOURCE, /* to auth, and to a process of a source: one end of a channel between them. `kind` is
@@ -107,11 +108,13 @@ struct auth_request {
 /* auth -> worker; only the used part of `challenge` is sent */
 struct auth_result {
     uint64_t id;
-    uint32_t source;              /* which has the account: its place in the list */
-    uint32_t uid, gid;            /* whose mail it is; ACCOUNT_NO_ID: the workers' user's */
-    uint64_t generation;          /* of the accounts that the answer was made from */
-    uint32_t kind;                /* enum error_kind; ERROR_NONE: these credentials are right */
-    uint32_t may_cache;           /* nonzero: the worker may remember it under that generation */
+    uint32_t source;       /* which has the account: its place in the list */
+    uint32_t uid, gid;     /* whose mail it is; ACCOUNT_NO_ID: the workers' user's */
+    uint64_t generation;   /* of the accounts that the answer was made from */
+    uint32_t kind;         /* enum error_kind; ERROR_NONE: these credentials are right */
+    uint32_t may_cache;    /* nonzero: the worker may remember it under that generation */
+    uint32_t is_for_today; /* nonzero: but not on another day (UTC) */
+    uint32_t rule; /* enum account_rule: credentials were right, but this refused; for the log */
     char user[MESSAGE_NAME_SIZE]; /* canonical; of an exchange that failed, as the client said it */
     char path[MESSAGE_PATH_SIZE]; /* of the maildrop, if the account says so, else empty */
     uint32_t is_granted;   /* nonzero: a channel to the delegate that reads it comes with this */

@@ -82,8 +82,9 @@ struct session {
     char *asked_name; /* as the peer gave it */
     uint64_t asked_at, in_use_until;
     enum error_kind refusal;
-    char *user; /* canonical; NULL before login */
-    char *path; /* of the maildrop, if the account says so */
+    enum account_rule rule; /* that refused the login; for the log */
+    char *user;             /* canonical; NULL before login */
+    char *path;             /* of the maildrop, if the account says so */
 
     /* Maildrop. */
     struct holder holder;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "account/account_secrets.h"
 #include "account/accounts.h"
 
 #include <fcntl.h>
@@ -43,7 +44,8 @@ static enum error_kind check(const struct account *account, const char *password
 {
     struct error error = {0};
     struct secret *secret = secret_of(password);
-    int result = account_check(account, secret, &error);
+    size_t number;
+    int result = account_check(account, secret, &number, &error);
     assert_int_equal(result == 0, error.kind == ERROR_NONE);
     secret_free(secret);
     return error.kind;
@@ -260,8 +262,8 @@ static const struct {
     {"a:{PLAIN}x::::::userdb_mail=/srv/%u", 0,
      ":1: userdb_mail has a % variable: write the path out"},
     {"a:{PLAIN}x::::/h/%u::userdb_mail=~/m", 0, ":1: userdb_mail has a % variable: write the path"},
-    {"a:{PLAIN}x::::::allow_nets=10.0.0.0/8", 0,
-     ":1: allow_nets is not served: remove it, or lock"},
+    {"a:{PLAIN}x::::::allow_nets=10.0.0.1/8", 0,
+     ":1: allow_nets: 10.0.0.1/8 is no network: write ADDRESS or"},
 };
 
 static void mistakes_are_told_with_file_and_line(void **state)
@@ -295,7 +297,7 @@ static void mistake_costs_its_line_only(void **state)
     struct error error = {0};
     scratch_init(&scratch);
     scratch_write_text(&scratch, "alice:{PLAIN}a\nbroken\nbob:{NOSUCH}x\ncarol:{PLAIN}c\n"
-                                 "net:{PLAIN}pw::::::allow_nets=10.0.0.0/8\n"
+                                 "net:{PLAIN}pw::::::allow_nets=10.0.0.0/33\n"
                                  "alice:{PLAIN}other\nzoe:{PLAIN}z");
     struct accounts *accounts = load(&scratch);
     assert_int_equal(accounts_facts(accounts).mistakes, 4);
@@ -313,7 +315,7 @@ static void mistake_costs_its_line_only(void **state)
     assert_non_null(strstr(error.text, "accounts:3: scheme {NOSUCH} is not served"));
     assert_int_equal(accounts_lookup(accounts, bytes_of("net"), &account, &error), -1);
     assert_int_equal(error.kind, ERROR_TEMPORARY);
-    assert_non_null(strstr(error.text, "accounts:5: allow_nets is not served"));
+    assert_non_null(strstr(error.text, "accounts:5: allow_nets: 10.0.0.0/33 is no network"));
     assert_int_equal(accounts_facts(accounts).count, 6);
     assert_int_equal(accounts_at(accounts, 4, &account, &error), -1);
     assert_non_null(strstr(error.text, "accounts:6: the name is on line 1 already"));

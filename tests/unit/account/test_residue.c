@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "account/account_secrets.h"
 #include "account/accounts.h"
 #include "account/verification_cache.h"
 #include "account/verifier.h"
@@ -173,7 +174,7 @@ static void making_leaves_nothing(void **state)
     for (size_t i = 0; i < 2; i++) {
         char verifier[VERIFIER_MADE_OCTETS];
         struct secret *secret = reveal();
-        assert_int_equal(verifier_make(schemes[i], secret, verifier, NULL), 0);
+        assert_int_equal(verifier_make(schemes[i], secret, NULL, verifier, NULL), 0);
         secret_free(secret);
         assert_int_equal(count_in_memory(), 0);
     }
@@ -226,8 +227,9 @@ static void plain_accounts_are_not_kept(void **state)
     struct secret *secret = reveal();
     assert_int_equal(accounts_lookup(accounts, bytes_of("alice"), &account, NULL), 0);
     assert_int_equal(accounts_decoy(accounts, &decoy, NULL), 0);
-    int result = account_check(account, secret, NULL);
-    int decoy_result = account_check(decoy, secret, NULL);
+    size_t number;
+    int result = account_check(account, secret, &number, NULL);
+    int decoy_result = account_check(decoy, secret, &number, NULL);
     account_free(account);
     account_free(decoy);
     secret_free(secret);

@@ -370,8 +370,8 @@ static void made_ones_fit(void **state)
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         char first[VERIFIER_MADE_OCTETS], second[VERIFIER_MADE_OCTETS];
         struct secret *secret = secret_of(UMLAUT);
-        assert_int_equal(verifier_make(schemes[i].scheme, secret, first, NULL), 0);
-        assert_int_equal(verifier_make(schemes[i].scheme, secret, second, NULL), 0);
+        assert_int_equal(verifier_make(schemes[i].scheme, secret, NULL, first, NULL), 0);
+        assert_int_equal(verifier_make(schemes[i].scheme, secret, NULL, second, NULL), 0);
         secret_free(secret);
         assert_memory_equal(first, schemes[i].begins, strlen(schemes[i].begins));
         assert_string_not_equal(first, second);
@@ -388,16 +388,16 @@ static void what_cannot_be_made_is_told(void **state)
     char out[VERIFIER_MADE_OCTETS];
     struct error error = {0};
     struct secret *secret = secret_of("x");
-    assert_int_equal(verifier_make("plain", secret, out, &error), -1);
+    assert_int_equal(verifier_make("plain", secret, NULL, out, &error), -1);
     assert_int_equal(error.kind, ERROR_USAGE);
     assert_string_equal(error.text,
                         "new passwords are kept as scram-sha-256 or argon2id, not as plain");
     assert_int_equal(secret_append(secret, (struct bytes){(const uint8_t *)"\0y", 2}, NULL), 0);
-    assert_int_equal(verifier_make("argon2id", secret, out, &error), -1);
+    assert_int_equal(verifier_make("argon2id", secret, NULL, out, &error), -1);
     assert_string_equal(error.text, "the password has a NUL octet in it");
     secret_free(secret);
     secret = secret_of("");
-    assert_int_equal(verifier_make("argon2id", secret, out, &error), -1);
+    assert_int_equal(verifier_make("argon2id", secret, NULL, out, &error), -1);
     assert_string_equal(error.text, "the password is empty");
     secret_free(secret);
 }
