@@ -59,6 +59,13 @@ def test_a_worker_gets_nowhere(abi, user):
 
 
 @USERS
+def test_a_delegate_gets_nowhere(user):
+    outcomes = attack("--delegate", *user)
+    assert set(outcomes) == attacks(*user)
+    assert succeeded(outcomes) == set()
+
+
+@USERS
 def test_auth_reaches_the_accounts_and_nothing_else(user):
     outcomes = attack("--auth", *user)
     assert set(outcomes) == attacks(*user)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs in a worker's sandbox and tries to get out: one process for each attack, in a world of its own.
+/* Runs in a sandbox, a worker's if nothing else is said, and tries to get out: one process for each attack, in a
+ * world of its own.
  *
- *     attack [--abi 1|2|...|max] [--no-sandbox] [--as-user NAME] [--auth] [--only landlock|seccomp]
- *            [--list | ATTACK...]
+ *     attack [--abi 1|2|...|max] [--no-sandbox] [--as-user NAME] [--auth | --delegate]
+ *            [--only landlock|seccomp] [--list | ATTACK...]
  *
  * Prints `NAME DENIED` or `NAME SUCCEEDED` for each. With --no-sandbox every attack must succeed, or its
  * DENIED proves nothing. The world belongs to the attacker: file modes and users keep him from nothing, so
@@ -67,11 +68,12 @@ static void become(const struct passwd *user)
     }
 }
 
-static int put_up(const struct options *options, const struct configuration *configuration,
-                  struct error *error)
+static int put_up(const struct world *world, const struct options *options,
+                  const struct configuration *configuration, struct error *error)
 {
     static uv_loop_t loop;
-    struct sandbox sandbox = {.role = options->role, .configuration = configuration};
+    struct sandbox sandbox = {
+        .role = options->role, .configuration = configuration, .maildrop = world->drop};
     struct sandbox_support support = sandbox_support();
     int abi = options->abi < support.landlock ? options->abi : support.landlock;
     (void)setenv("UV_USE_IO_URING", "0", 1);
@@ -112,7 +114,7 @@ static void attack_now(const struct world *world, const struct attack *attack,
     if (options->fences != FENCES_NONE && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         err(EXIT_UNTRIED, "no new privileges");
     }
-    if (put_up(options, &configuration, &error) < 0) {
+    if (put_up(world, options, &configuration, &error) < 0) {
         errx(EXIT_UNTRIED, "%s", error.text);
     }
     _exit(attack->run(world) == 0 ? EXIT_SUCCEEDED : EXIT_DENIED);
@@ -198,13 +200,11 @@ static void take_user(const char *name, struct options *options)
 
 int main(int argc, char **argv)
 {
-    static const struct option names[] = {{"abi", required_argument, NULL, 'a'},
-                                          {"no-sandbox", no_argument, NULL, 'n'},
-                                          {"as-user", required_argument, NULL, 'u'},
-                                          {"auth", no_argument, NULL, 'r'},
-                                          {"only", required_argument, NULL, 'o'},
-                                          {"list", no_argument, NULL, 'l'},
-                                          {0}};
+    static const struct option names[] = {
+        {"abi", required_argument, NULL, 'a'},     {"no-sandbox", no_argument, NULL, 'n'},
+        {"as-user", required_argument, NULL, 'u'}, {"auth", no_argument, NULL, 'r'},
+        {"delegate", no_argument, NULL, 'd'},      {"only", required_argument, NULL, 'o'},
+        {"list", no_argument, NULL, 'l'},          {0}};
     struct options options = {.abi = SANDBOX_NEWEST, .role = SANDBOX_WORKER};
     int option;
     while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -220,6 +220,9 @@ int main(int argc, char **argv)
             break;
         case 'r':
             options.role = SANDBOX_AUTH;
+            break;
+        case 'd':
+            options.role = SANDBOX_DELEGATE;
             break;
         case 'o':
             options.fences = strcmp(optarg, "landlock") == 0 ? FENCES_LANDLOCK : FENCES_SECCOMP;
