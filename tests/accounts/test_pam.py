@@ -4,10 +4,12 @@
 import base64
 import os
 import pwd
+import secrets
 import subprocess
 
 import pytest
 
+import memory
 import people
 import restante
 
@@ -144,7 +146,27 @@ def test_a_module_that_hangs(world):
     assert outcome(server, b"alice", b"secret").startswith(b"+OK")
     server.wait_log("source pam .* it is killed")
     service.file.write_text("\n".join(USERDB).replace("DB", str(service.database)) + "\n")
-    assert outcome(server, b"bob", b"pass word").startswith(b"+OK")
+    restante.wait_until(lambda: outcome(server, b"bob", b"pass word").startswith(b"+OK"), "let in")
+
+
+@pytest.mark.skipif(not restante.IS_ROOT, reason="needs root: reads the memory of other processes")
+@pytest.mark.parametrize("right", [True, False])
+def test_the_password_is_forgotten(world, right):
+    """By us, and by Linux-PAM and its modules as well."""
+    password = secrets.token_hex(24).encode()
+    service = Service(world, *USERDB)
+    service.fill({b"bob": b"another"})
+    if right:
+        service.file.write_text("auth required pam_exec.so expose_authtok quiet /bin/true\n"
+                                "account required pam_permit.so\n")
+    service.configure(**{"source-processes": "1"})
+    server = world.start()
+    for _ in range(2):
+        assert outcome(server, b"bob", password).startswith(b"+OK" if right else b"-ERR [AUTH]")
+    for process in server.processes():
+        assert memory.find(process.pid, password, password[:-1], password[1:], password[4:20]) == [], \
+            f"the password is in the memory of {process.command}"
+    assert password.decode() not in server.log()
 
 
 @pytest.fixture
