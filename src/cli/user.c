@@ -463,5 +463,12 @@ int cli_user(int argc, char **argv)
     if (configuration_load(path, &job.configuration, &error) < 0) {
         return cli_fail(&error);
     }
+    if (job.configuration.accounts_file[0] == '\0') {
+        (void)error_set(&error, ERROR_CONFIGURATION, 0,
+                        "%.200s names no accounts file; write file = in [accounts], or see the "
+                        "accounts where its sources keep them",
+                        path);
+        return cli_fail(&error);
+    }
     return command->run(&job);
 }

@@ -84,6 +84,8 @@ def test_the_file_is_not_needed(world):
     assert outcome(server, b"bob", b"pass word") is True
     assert outcome(server, b"alice", b"secret") is False
     assert outcome(server, b"bob", b"wrong") is False
+    result = world.run("user", "list", "-c", world.configuration_file)
+    assert result.returncode == os.EX_CONFIG and b"names no accounts file" in result.stderr
 
 
 @pytest.mark.sanitized

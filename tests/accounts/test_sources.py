@@ -11,6 +11,7 @@ import pytest
 
 import memory
 import restante
+import scram
 from checker import Checker
 
 BOB = {b"bob": b"pass word"}
@@ -304,6 +305,31 @@ def test_what_comes_to_stand_beside_the_file_is_found(world):
     restante.wait_until(lambda: len(sources(server)) == 2, "as many as before")
     assert {process.pid for process in sources(server)} != before
     assert "ended with" not in server.log()
+
+
+SCRAM = "SCRAM-SHA-256"
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("source", ["file, command", "command, file"])
+def test_who_proves_a_password_without_showing_it(world, source):
+    """SCRAM and APOP need a verifier. Who is in the file first has one; of whom a program before the file may know,
+    nobody can tell, so nobody is let in. Refusals look all alike."""
+    checker = Checker(world, BOB)
+    world.write_accounts({"alice": scram.verifier(SCRAM, b"secret")})
+    checker.configure(source, pop3={"mechanisms": f"{SCRAM}, PLAIN"})
+    server = world.start()
+
+    def prove(user, password):
+        with server.client() as client:
+            return scram.authenticate(scram.Speaker(client), scram.Scram(SCRAM, user, password))
+
+    assert prove(b"alice", b"secret").startswith(b"+OK") == (source == "file, command")
+    refusals = {prove(user, password) for user, password in (
+        (b"alice", b"wrong"), (b"bob", b"pass word"), (b"nobody", b"x"))}
+    assert len(refusals) == 1 and refusals.pop().startswith(b"-ERR [AUTH]")
+    assert checker.asked() == []
+    assert outcome(server, b"bob", b"pass word").startswith(b"+OK")
 
 
 def test_without_sources_there_is_no_process_more(world):
