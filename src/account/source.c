@@ -3,6 +3,7 @@
 
 static const struct source_type *const types[] = {
     &source_command,
+    &source_sqlite,
 #ifdef HAVE_PAM
     &source_pam,
 #endif

@@ -26,6 +26,8 @@ struct source_options {
     const char *command;     /* of "command": an absolute path, and arguments with blanks between */
     bool command_looks_up;   /* it has Dovecot's AUTHORIZED */
     const char *pam_service; /* of "pam": a file in /etc/pam.d, or an absolute path */
+    const char *sqlite_file;
+    const char *sqlite_query; /* SQL, or the path of a file with it */
 };
 
 struct source_question {
@@ -80,6 +82,6 @@ struct source_type {
 /* The type of that name; NULL: there is none in this build. */
 const struct source_type *source_type_find(struct bytes name);
 
-extern const struct source_type source_command, source_pam;
+extern const struct source_type source_command, source_pam, source_sqlite;
 
 #endif
