@@ -7,6 +7,9 @@ static const struct source_type *const types[] = {
 #ifdef HAVE_PAM
     &source_pam,
 #endif
+#ifdef HAVE_LIBPQ
+    &source_postgresql,
+#endif
 };
 
 const struct source_type *source_type_find(struct bytes name)

@@ -27,7 +27,9 @@ struct source_options {
     bool command_looks_up;   /* it has Dovecot's AUTHORIZED */
     const char *pam_service; /* of "pam": a file in /etc/pam.d, or an absolute path */
     const char *sqlite_file;
-    const char *sqlite_query; /* SQL, or the path of a file with it */
+    const char *sqlite_query;          /* SQL, or the path of a file with it */
+    const char *postgresql_connection; /* for libpq, or the path of a file with it */
+    const char *postgresql_query;      /* as sqlite_query */
 };
 
 struct source_question {
@@ -82,6 +84,6 @@ struct source_type {
 /* The type of that name; NULL: there is none in this build. */
 const struct source_type *source_type_find(struct bytes name);
 
-extern const struct source_type source_command, source_pam, source_sqlite;
+extern const struct source_type source_command, source_pam, source_postgresql, source_sqlite;
 
 #endif

@@ -8,6 +8,9 @@
 #define PRINTF_LIKE(format_index, first_arg)                                                       \
     __attribute__((format(printf, format_index, first_arg)))
 
+/* What a shared object shows to others; all else is hidden. */
+#define EXPORTED   __attribute__((visibility("default")))
+
 /* Scope cleanup for descriptors and heap memory outside the engines. */
 #define AUTO_CLOSE __attribute__((cleanup(auto_close)))
 #define AUTO_FREE  __attribute__((cleanup(auto_free)))
