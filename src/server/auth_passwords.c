@@ -110,10 +110,12 @@ static void on_found(struct search *search)
         finish(check);
         return;
     }
-    /* An unknown name takes the time that a known one takes. */
-    if (search->account == NULL &&
-        (search->error.kind != ERROR_NO_SUCH_USER ||
-         accounts_decoy(auth->accounts, &search->account, &check->error) < 0)) {
+    if (search->account != NULL && !search->account->may_login && !search->is_file) {
+        search->account = account_free(search->account); /* what stands there tells no cost */
+        search->error.kind = ERROR_NO_SUCH_USER;
+    }
+    if (search->account == NULL && (search->error.kind != ERROR_NO_SUCH_USER ||
+                                    search_decoy(auth, &search->account, &check->error) < 0)) {
         finish(check);
         return;
     }

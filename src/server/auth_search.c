@@ -10,8 +10,18 @@
 
 static void ask_next(struct search *search);
 
+/* The file can be counted beforehand, other sources cannot. */
+static void learn(struct auth *auth, const struct search *search)
+{
+    bool is_counted = search->is_file && auth->configuration.sources.count == 1;
+    if (search->account != NULL && search->account->may_login && !is_counted) {
+        decoys_learn(&auth->decoys, search->account->verifier);
+    }
+}
+
 static void finish(struct search *search)
 {
+    learn(search->auth, search);
     search->job.password = NULL;
     search->done(search);
 }
@@ -26,6 +36,18 @@ static void log_failure(const struct search *search, const char *text)
                   search->auth->configuration.sources.list[search->source],
                   bytes_escape(bytes_of(search->name), name, sizeof name), text);
     }
+}
+
+int search_decoy(const struct auth *auth, struct account **account_out, struct error *error)
+{
+    return auth->decoys.size == 0 ? accounts_decoy(auth->accounts, account_out, error)
+                                  : decoys_account(&auth->decoys, account_out, error);
+}
+
+uint32_t search_iterations(const struct auth *auth, enum scram_hash hash)
+{
+    uint32_t learnt = decoys_iterations(&auth->decoys, hash);
+    return learnt != 0 ? learnt : accounts_facts(auth->accounts).scram_iterations[hash];
 }
 
 static void take_answer(struct search *search, const struct source_type *type,

@@ -35,6 +35,13 @@ struct search {
  * nobody's. */
 void search_start(struct search *search, struct bytes name);
 
+/* The account to check in place of one that does not exist, or is locked: an unknown name takes the time that a known one
+ * takes. Always fails. */
+int search_decoy(const struct auth *auth, struct account **account_out,
+                 struct error *error) MUST_CHECK;
+/* The iterations of SCRAM that a name without keys has; 0: none is known. */
+uint32_t search_iterations(const struct auth *auth, enum scram_hash hash);
+
 /* Makes ready what asks the sources. */
 int search_init(struct auth *auth, struct error *error) MUST_CHECK;
 /* A process of a source has started; takes the channel to it. */

@@ -7,6 +7,7 @@
 
 #include "account/verifier.h"
 #include "base/user_name.h"
+#include "server/auth_search.h"
 #include "server/auth_state.h"
 
 enum { SALT_OCTETS = 16 };
@@ -62,7 +63,7 @@ static int add(struct auth_secrets *secrets, size_t number, const struct scram_k
 static int add_nobodys(struct auth_secrets *secrets, const struct auth *auth, const char *name,
                        enum scram_hash hash, struct error *error)
 {
-    struct scram_keys keys = {.iterations = accounts_facts(auth->accounts).scram_iterations[hash]};
+    struct scram_keys keys = {.iterations = search_iterations(auth, hash)};
     uint8_t unknown[32];
     struct bytes text = {unknown, sizeof unknown};
     bool derives = keys.iterations == 0;

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "account/accounts.h"
+#include "account/decoys.h"
 #include "server/configuration.h"
 #include "server/generations.h"
 #include "server/hash_queue.h"
@@ -27,6 +28,7 @@ struct auth {
     uv_timer_t look;
     struct configuration configuration;
     struct accounts *accounts; /* of nobody where the accounts file is no source */
+    struct decoys decoys;      /* learnt where it is not the only one */
     struct source_queue
         queues[CONFIGURATION_MOST_SOURCES]; /* those of the others, at their places */
     struct generations *generations;
