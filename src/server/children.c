@@ -82,6 +82,29 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal_nu
     uv_close((uv_handle_t *)process, on_process_closed);
 }
 
+/* The libraries of a source (SQLite, libpq, PAM's modules) free what held a password as it is: let the C library overwrite
+ * what is freed. NULL: no memory. */
+static char **wiping_environment(void)
+{
+    static char tunables[] = "GLIBC_TUNABLES=glibc.malloc.perturb=90:glibc.malloc.tcache_count=0";
+    size_t count = 0;
+    size_t used = 0;
+    while (environ[count] != NULL) {
+        count++;
+    }
+    char **environment = calloc(count + 2, sizeof *environment);
+    if (environment == NULL) {
+        return NULL;
+    }
+    environment[used++] = tunables;
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(environ[i], tunables, strcspn(tunables, "=") + 1) != 0) {
+            environment[used++] = environ[i];
+        }
+    }
+    return environment;
+}
+
 static int spawn(uv_loop_t *loop, struct child_process *child, int channel)
 {
     char *arguments[] = {(char *)(uintptr_t) "restante", (char *)(uintptr_t)child->role, NULL};
@@ -96,8 +119,13 @@ static int spawn(uv_loop_t *loop, struct child_process *child, int channel)
                                     .exit_cb = on_process_exit,
                                     .stdio_count = CHILD_CHANNEL + 1,
                                     .stdio = descriptors};
+    bool is_source = strcmp(child->role, "source") == 0;
+    options.env = is_source ? wiping_environment() : NULL;
     child->process.data = child;
-    return uv_spawn(loop, &child->process, &options);
+    int result =
+        is_source && options.env == NULL ? UV_ENOMEM : uv_spawn(loop, &child->process, &options);
+    free(options.env);
+    return result;
 }
 
 struct child_process *children_start(uv_loop_t *loop, const char *role,

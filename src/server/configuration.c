@@ -172,27 +172,51 @@ static void take_defaults(struct parser *parser)
     }
 }
 
-/* Each source needs what it asks. */
+/* What a source cannot be without. */
+static void check_needs(struct parser *parser, const char *source)
+{
+    static const struct {
+        const char *source;
+        const char *key;
+        size_t offset;
+        const char *remedy;
+    } needs[] = {
+        {"file", "file", offsetof(struct configuration, accounts_file), "an absolute path"},
+        {"command", "command", offsetof(struct configuration, source_command),
+         "the absolute path of a checkpassword program"},
+        {"sqlite", "sqlite-file", offsetof(struct configuration, sqlite_file),
+         "the absolute path of the database"},
+        {"sqlite", "sqlite-query", offsetof(struct configuration, sqlite_query),
+         "SELECT name, password FROM accounts WHERE name = :user, with your own names"},
+        {"postgresql", "postgresql-connection",
+         offsetof(struct configuration, postgresql_connection),
+         "host=/run/postgresql dbname=mail user=restante, or what libpq needs there"},
+        {"postgresql", "postgresql-query", offsetof(struct configuration, postgresql_query),
+         "SELECT name, password FROM accounts WHERE name = :user, with your own names"},
+    };
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+        const char *value = (const char *)parser->out + needs[i].offset;
+        if (strcmp(needs[i].source, source) == 0 && value[0] == '\0') {
+            configuration_note(
+                parser->notes, true, parser->name, configuration_line(parser->out, "source"),
+                "%s is missing in section [accounts]; write %s", needs[i].key, needs[i].remedy);
+        }
+    }
+}
+
 static void check_sources(struct parser *parser)
 {
     const struct configuration *out = parser->out;
     unsigned line = configuration_line(out, "source");
     for (uint32_t i = 0; i < out->sources.count; i++) {
         const char *name = out->sources.list[i];
-        if (configuration_is_file(out, i)) {
-            if (out->accounts_file[0] == '\0') {
-                configuration_note(parser->notes, true, parser->name, line,
-                                   "file is missing in section [accounts]; write an absolute path");
-            }
-        } else if (source_type_find(bytes_of(name)) == NULL) {
+        if (!configuration_is_file(out, i) && source_type_find(bytes_of(name)) == NULL) {
             configuration_note(parser->notes, true, parser->name, line,
                                "source = %s: this build is without it; build with -D%s=enabled, or "
                                "leave it out",
                                name, name);
-        } else if (strcmp(name, "command") == 0 && out->source_command[0] == '\0') {
-            configuration_note(parser->notes, true, parser->name, line,
-                               "command is missing in section [accounts]; write the absolute path "
-                               "of a checkpassword program");
+        } else {
+            check_needs(parser, name);
         }
     }
     if (!configuration_has_file(out) && configuration_line(out, "file") != 0 &&

@@ -102,6 +102,11 @@ struct configuration {
     char source_command[CONFIGURATION_VALUE_SIZE];
     char command_user[CONFIGURATION_VALUE_SIZE]; /* empty: auth_user */
     bool command_looks_up;
+    char sqlite_file[CONFIGURATION_VALUE_SIZE];
+    char sqlite_query[CONFIGURATION_VALUE_SIZE]; /* SQL, or the path of a file with it */
+    char postgresql_connection
+        [CONFIGURATION_VALUE_SIZE]; /* libpq's, or the path of a file with it */
+    char postgresql_query[CONFIGURATION_VALUE_SIZE];
     char log_target[CONFIGURATION_VALUE_SIZE]; /* "stderr", "syslog", "journal" or a path */
     enum log_format log_format;
     enum log_level log_level;

@@ -12,6 +12,7 @@
 #include "maildrop/path.h"
 #include "server/certificates.h"
 #include "server/mail_roots.h"
+#include "server/preflight_sources.h"
 #include "server/sandbox.h"
 
 static void check_user(const char *path, const struct configuration *configuration, const char *key,
@@ -258,6 +259,7 @@ int preflight_load(const char *path, struct configuration *out, struct configura
         }
         check_command(path, out, notes);
         check_pam(path, out, notes);
+        preflight_sources(path, out, notes);
         check_mail_roots(path, out, notes);
         check_sandbox(path, out, notes);
         check_certificates(path, out, notes);

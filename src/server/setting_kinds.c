@@ -292,6 +292,21 @@ static int parse_optional_name(const char *value, void *field)
     return parse_name(value, field);
 }
 
+/* What is in it, its source examines. A control character stands in no text that somebody wrote. */
+static int parse_optional_text(const char *value, void *field)
+{
+    if (strcmp(value, "none") == 0) {
+        *(char *)field = '\0';
+        return 0;
+    }
+    for (const char *at = value; *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ' && *at != '\t') {
+            return -1;
+        }
+    }
+    return parse_text(value, field);
+}
+
 static int take_address(const char *part, void *field)
 {
     struct configuration_addresses *addresses = field;
@@ -355,6 +370,14 @@ const struct kind kind_processes = {parse_processes, "a number from 1 to 16"};
 const struct kind kind_pam_service = {
     parse_pam_service, "the name of a file in /etc/pam.d, or the absolute path of another"};
 const struct kind kind_optional_name = {parse_optional_name, "none or the name of a system user"};
+const struct kind kind_sql = {
+    parse_optional_text,
+    "none, a query like SELECT name, password FROM accounts WHERE name = :user, or the absolute "
+    "path of a file that has it"};
+const struct kind kind_connection = {
+    parse_optional_text,
+    "none, a connection string of libpq like host=/run/postgresql dbname=mail user=restante, or "
+    "the absolute path of a file that has it"};
 const struct kind kind_files = {
     parse_files, "none or up to 8 absolute paths, like /etc/ssl/one.pem, /etc/ssl/two.pem"};
 const struct kind kind_folders = {

@@ -25,6 +25,8 @@ extern const struct kind kind_sources;
 extern const struct kind kind_processes;
 extern const struct kind kind_optional_name;
 extern const struct kind kind_pam_service;
+extern const struct kind kind_sql;
+extern const struct kind kind_connection;
 extern const struct kind kind_files;
 extern const struct kind kind_folders;
 extern const struct kind kind_number;

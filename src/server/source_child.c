@@ -121,14 +121,24 @@ static void take_order(struct source_child *self)
     }
 }
 
-static int open_source(struct source_child *self, struct error *error)
+void source_options_of(const struct configuration *configuration,
+                       struct source_options *options_out)
 {
-    const struct configuration *configuration = &self->configuration;
-    const struct source_options options = {
+    *options_out = (struct source_options){
         .command = configuration->source_command,
         .command_looks_up = configuration->command_looks_up,
         .pam_service = configuration->pam_service,
+        .sqlite_file = configuration->sqlite_file,
+        .sqlite_query = configuration->sqlite_query,
+        .postgresql_connection = configuration->postgresql_connection,
+        .postgresql_query = configuration->postgresql_query,
     };
+}
+
+static int open_source(struct source_child *self, struct error *error)
+{
+    struct source_options options;
+    source_options_of(&self->configuration, &options);
     return self->type->open(&options, &self->source, error);
 }
 
