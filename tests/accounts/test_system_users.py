@@ -14,6 +14,7 @@ import pytest
 
 import maildir
 import restante
+import scram
 
 pytestmark = pytest.mark.skipif(not restante.IS_ROOT, reason="needs root")
 
@@ -439,6 +440,33 @@ def test_no_worker_lets_in_by_itself(site):
     finally:
         os.kill(auth[0].pid, signal.SIGCONT)
     login(server, "alice").quit()
+
+
+@pytest.mark.sanitized
+def test_every_way_to_log_in(site):
+    """By a digest or an exchange as by a password; and wrong ones are told nothing of whose mail it is."""
+    site.put("alice", letter("alice", 1), 1)
+    server = site.start()
+
+    def apop(client, secret):
+        return client.command(scram.apop(b"alice", secret, client.greeting))
+
+    def exchange(client, secret):
+        return scram.authenticate(scram.Speaker(client),
+                                  scram.Scram("SCRAM-SHA-256", b"alice", secret))
+
+    for way in (apop, exchange):
+        with server.client() as client:
+            assert way(client, b"wrong").startswith(b"-ERR [AUTH]")
+            assert way(client, password("alice")).startswith(b"+OK"), way
+            assert client.multiline(b"RETR 1") == on_the_wire(letter("alice", 1))
+            client.quit()
+    site.write_accounts(alice=site.line("alice", 33))
+    restante.wait_until(lambda: "accounts read again" in server.log(), "the new accounts")
+    for way in (apop, exchange):
+        with server.client() as client:
+            assert way(client, b"wrong").startswith(b"-ERR [AUTH]")
+            assert way(client, password("alice")).startswith(b"-ERR [SYS/PERM]"), way
 
 
 def intrude(worker, *arguments):
