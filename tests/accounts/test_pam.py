@@ -140,7 +140,7 @@ def test_no_wait_for_a_wrong_password(world):
 def test_a_module_that_hangs(world):
     service = Service(world, "auth [default=ignore] pam_exec.so quiet /bin/sleep 1000", *USERDB)
     service.fill({b"bob": b"pass word"})
-    service.configure(**{"source-processes": "1", "source-timeout": "1s"})
+    service.configure(**{"source-processes": "1", "source-timeout": "8s"})
     server = world.start()
     assert outcome(server, b"bob", b"pass word").startswith(b"-ERR [SYS/TEMP]")
     assert outcome(server, b"alice", b"secret").startswith(b"+OK")
