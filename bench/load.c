@@ -135,7 +135,7 @@ static int fill_options(const struct arguments *arguments, struct load_options *
     uint64_t port = 0, users = 0, concurrency = 1, window = 1, repeat = 1;
 
     if (number_of(arguments, PORT, 1, 65535, &port) != 0 || port == 0 ||
-        number_of(arguments, USERS, 1, 9999, &users) != 0 ||
+        number_of(arguments, USERS, 1, 10000, &users) != 0 ||
         number_of(arguments, CONCURRENCY, 1, 9999, &concurrency) != 0 ||
         number_of(arguments, WINDOW, 1, 1000, &window) != 0 ||
         number_of(arguments, REPEAT, 1, 1000000, &repeat) != 0 ||

@@ -14,13 +14,15 @@ import time
 from pathlib import Path
 
 import cases
+import curves
 import machine
+import more_cases
 import packages
 import retrieval
 import servers
 import syscalls
 from corpus import Corpus
-from table import markdown, replace_results
+from table import markdown, replace_results, unexplained
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "bench"
@@ -47,9 +49,10 @@ class Context:
         self.peers = None
         self.load_before = os.getloadavg()[0]
         self.dropped = True
+        self.wrong = []
 
     def prepare(self, wanted):
-        packages.install("strace", "util-linux")
+        packages.install("strace", "util-linux", "openssl", "gnuplot-nox")  # before there is no network
         if any(name.startswith("dovecot") for name in wanted):
             self.peers = packages.unpack(self.cache, ("dovecot-core", "dovecot-pop3d"))
         self.compile()
@@ -58,6 +61,9 @@ class Context:
         self.corpus.write_accounts(self.accounts)
         shutil.chown(self.accounts, "root", "daemon")
         self.accounts.chmod(0o640)
+
+    def linked(self, size):
+        return curves.link_drop(self, size)
 
     def settle_load(self):
         """For a process that asks: the core that the server does not have."""
@@ -79,7 +85,9 @@ class Context:
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--quick", action="store_true", help="every case, about four minutes")
+    what.add_argument("--quick", action="store_true", help="every case, small, about six minutes")
+    what.add_argument("--full", action="store_true", help="every case, 10 000 idle sessions, the curves")
+    what.add_argument("--curves", action="store_true", help="the curves only, into bench/curves/")
     what.add_argument("--syscalls", action="store_true",
                       help="system calls of a session and of a message, by name")
     what.add_argument("--retrieve", action="store_true",
@@ -100,12 +108,17 @@ def parse_arguments():
 
 
 def measure_all(arguments, load, running):
-    chosen = [case for case in [*cases.quick(), syscalls.SessionCalls()]
-              if arguments.cases in case.rows[0].work]
+    most_idle = 10_000 if arguments.full else 1_000
+    chosen = [case for case in [*cases.quick(), *more_cases.quick(most_idle), syscalls.SessionCalls()]
+              if any(arguments.cases in row.work for row in case.rows)]
+    part = Path(arguments.cache) / "parts.md"
+    part.unlink(missing_ok=True)
     for case in chosen:
         if arguments.rounds:
             case.rounds = min(case.rounds, arguments.rounds)
         cases.measure(case, load, running, say)
+        with open(part, "a", encoding="utf-8") as found:  # what is known, whatever comes
+            found.write(markdown([case], [server.name for server in running], "") + "\n")
     if arguments.json:
         samples = [{"work": case.rows[0].work, "samples": case.samples} for case in chosen]
         Path(arguments.json).write_text(json.dumps(samples, indent=1) + "\n")
@@ -143,6 +156,7 @@ def run(arguments, context):
         raise SystemExit(f"bench/run: servers are {', '.join(s.name for s in servers.ALL)}")
     context.prepare(wanted)
     network = machine.enter_own_network()
+    machine.raise_descriptors()
     load = cases.Load(context)
     running = []
     try:
@@ -153,7 +167,15 @@ def run(arguments, context):
             return measure_retrievers(arguments, context, network, running[0])
         if arguments.syscalls:
             return syscalls.report(load, running)
-        measured = measure_all(arguments, load, running)
+        if not arguments.curves:
+            measured = measure_all(arguments, load, running)
+            context.wrong = list(unexplained(measured, BENCH / "unmet.md"))
+        if arguments.curves or arguments.full:
+            large = [curves.Throughput(), curves.LoginTime(1_000_000), curves.Memory(10_000)]
+            small = [curves.Throughput(), curves.LoginTime(100_000), curves.Memory(1_000)]
+            curves.measure(large if arguments.full else small, load, running, BENCH / "curves", say)
+        if arguments.curves:
+            return conditions(context, network, running)
         return markdown(measured, [s.name for s in chosen], conditions(context, network, running))
     finally:
         for server in running:
@@ -173,10 +195,12 @@ def main():
         shutil.rmtree(context.state, ignore_errors=True)
     print(result)
     say(f"{time.monotonic() - began:.0f} s")
-    if arguments.write:
+    for text in context.wrong:
+        say(f"bench/run: {text}")
+    if arguments.write and not arguments.curves:
         page = BENCH / ("syscalls.md" if arguments.syscalls else "README.md")
         replace_results(page, result, "--retrieve " if arguments.retrieve else "")
-    return 0
+    return 1 if context.wrong else 0
 
 
 sys.exit(main())

@@ -72,12 +72,14 @@ class Row:
     figure: str  # key of what the case brings back
     floor: Goal | None = None
     tuned: Goal | None = None
+    most: float | None = None  # of Restante's figure itself: memory is the same on every machine
 
 
 @dataclass
 class Case:
     rows: list
     samples: dict = field(default_factory=dict)  # server -> figure -> list
+    failures: dict = field(default_factory=dict)  # server -> what it did wrong
     rounds: int = 3
 
     def takes(self, server):
@@ -192,11 +194,26 @@ def quick():
     ]
 
 
+def attempt(case, server, say, function, *arguments):
+    """Calls it, unless the server has failed in this case: then it falls out of the case, and the run goes on."""
+    if server.name in case.failures:
+        return None
+    try:
+        return function(*arguments)
+    except (Wrong, OSError, subprocess.SubprocessError, ValueError) as wrong:
+        case.failures[server.name] = str(wrong)
+        case.samples.pop(server.name, None)
+        say(f"  {server.title} falls out: {wrong}")
+        return None
+
+
 def measure(case, load, servers, say):
     servers = [server for server in servers if case.takes(server)]
     for server in servers:
-        case.prepare(load, server)
+        attempt(case, server, say, case.prepare, load, server)
     for number in range(case.rounds):
         for server in servers:
-            case.add(server, case.once(load, server))
+            figures = attempt(case, server, say, case.once, load, server)
+            if figures is not None:
+                case.add(server, figures)
         say(f"  {case.rows[0].work}: round {number + 1} of {case.rounds}")

@@ -30,7 +30,10 @@ MANY = Maildrop("many", 2_000, 10_000)
 HUGE = Maildrop("huge", 4, 50_000_000)
 SIZED = Maildrop("sized", 100_000, 1_000, wire=False)
 BARE = Maildrop("bare", 100_000, 1_000, sizes_in_names=False, wire=False)
-MAILDROPS = (SMALL, MANY, HUGE, SIZED, BARE)
+IDLE = Maildrop("idle", 1, 500, users=10_000, wire=False)
+MAILDROPS = (SMALL, MANY, HUGE, SIZED, BARE, IDLE)
+# Made when they are needed (more_cases.py, curves.py).
+OTHERS = ("deleted", *(f"linked-{10 ** power}" for power in range(1, 7)))
 
 
 class Text:
@@ -164,5 +167,6 @@ class Corpus:
 
     def write_accounts(self, path):
         """In the passwd-file format that Dovecot and Restante both read."""
-        lines = [f"{user}:{{PLAIN}}{PASSWORD}" for drop in MAILDROPS for user in drop.user_names()]
+        users = [user for drop in MAILDROPS for user in drop.user_names()] + list(OTHERS)
+        lines = [f"{user}:{{PLAIN}}{PASSWORD}" for user in users]
         path.write_text("\n".join(lines) + "\n")

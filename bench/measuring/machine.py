@@ -4,11 +4,15 @@
 import ctypes
 import fcntl
 import os
+import resource
 import socket
 import struct
 import subprocess
 import time
 from pathlib import Path
+
+
+MOST_DESCRIPTORS = 65536  # 10 000 sessions have four each
 
 
 def pick_cores():
@@ -21,6 +25,15 @@ def pick_cores():
     if not apart:
         raise SystemExit("bench/run: one core alone cannot tell the server from the load")
     return server, apart[0]
+
+
+def raise_descriptors():
+    """To what 10 000 sessions need, or to what a container allows."""
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_DESCRIPTORS, MOST_DESCRIPTORS))
+    except (OSError, ValueError):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def parse_list(text):
@@ -104,6 +117,7 @@ class ControlGroup:
         """Starts a process that is in this group and on this core before it does anything."""
         def settle():
             os.sched_setaffinity(0, {core})
+            raise_descriptors()
             if self.folder:
                 (self.folder / "cgroup.procs").write_text("0")
 
@@ -138,6 +152,18 @@ class ControlGroup:
             except OSError:
                 continue
         return total / os.sysconf("SC_CLK_TCK")
+
+    def memory(self):
+        """Octets of all processes, what they share divided among those that share it (PSS)."""
+        total = 0
+        for pid in self.processes():
+            try:
+                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                    if line.startswith("Pss:"):
+                        total += int(line.split()[1]) * 1024
+            except OSError:
+                continue
+        return total
 
     def remove(self):
         """Ends whatever is still in the group."""

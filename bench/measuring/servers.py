@@ -23,6 +23,7 @@ class Server:
 
     name = title = ""
     index = ()  # patterns of its cache beside cur/: without them, the next login is the first ever
+    tls_port = None  # with TLS from the first octet
     serves_mail = True  # False: has no maildrops that could be opened
 
     def __init__(self, context):
@@ -58,9 +59,11 @@ class Server:
                         break
                     text += chunk
         port = re.search(rb"^pop3 .*:(\d+)$", text, re.MULTILINE)
+        tls_port = re.search(rb"^pop3s .*:(\d+)$", text, re.MULTILINE)
         if b"ready\n" not in text or not port:
             self.give_up("did not become ready")
         self.port = int(port.group(1))
+        self.tls_port = int(tls_port.group(1)) if tls_port else None
 
     def await_greeting(self):
         deadline = time.monotonic() + 20
@@ -111,7 +114,8 @@ class Dovecot(Server):
 
     def start(self):
         tree = self.context.peers
-        self.port = free_port()
+        self.port, self.tls_port = free_port(), free_port()
+        certificate, key = self.make_certificate()
         self.log = self.folder / "log"
         configuration = self.folder / "dovecot.conf"
         configuration.write_text(f"""
@@ -120,7 +124,9 @@ base_dir = {self.folder}/run
 state_dir = {self.folder}/state
 log_path = {self.log}
 listen = 127.0.0.1
-ssl = no
+ssl = yes
+ssl_cert = <{certificate}
+ssl_key = <{key}
 disable_plaintext_auth = no
 auth_mechanisms = plain
 default_login_user = nobody
@@ -142,11 +148,24 @@ service pop3-login {{
   inet_listener pop3 {{
     port = {self.port}
   }}
+  inet_listener pop3s {{
+    port = {self.tls_port}
+    ssl = yes
+  }}
 }}
 {self.settings}""")
         self.spawn([*packages.as_if_installed(tree), "/usr/sbin/dovecot", "-F", "-c", configuration],
                    env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         self.await_greeting()
+
+
+    def make_certificate(self):
+        """Of the same kind as Restante's own: P-256."""
+        certificate, key = self.folder / "certificate.pem", self.folder / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                        "-nodes", "-days", "30", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate],
+                       check=True, capture_output=True)
+        return certificate, key
 
 
 class DovecotTuned(Dovecot):
@@ -166,19 +185,19 @@ service pop3-login {
   service_count = 0
   process_min_avail = 1
   process_limit = 1
-  client_limit = 4000
+  client_limit = 11000
 }
 service pop3 {
   service_count = 0
   process_min_avail = 1
-  process_limit = 100
+  process_limit = 110
   client_limit = 100
 }
 service auth {
-  client_limit = 10000
+  client_limit = 12000
 }
 service anvil {
-  client_limit = 10000
+  client_limit = 12000
 }
 """
 
@@ -198,8 +217,10 @@ auth-user = daemon
 workers = 1
 [pop3]
 listen = 127.0.0.1:0
+listen-tls = 127.0.0.1:0
 [limits]
-connections-per-address = 10000
+connections = 11000
+connections-per-address = 11000
 [maildrop]
 path = {self.context.corpus.mail}/%u
 [accounts]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The table: ratios only, because absolute times say more about a machine than about a server."""
 
+import re
+
 END = "<!-- end of results -->"
 
 
@@ -30,6 +32,35 @@ def cell(ratio, goal):
     return f"{number(ratio)} ({goal}: {mark})"
 
 
+def goals(case, row):
+    """Each goal of a row: what it is, and whether it is met (None: nothing to compare with)."""
+    for other, goal in (("floor", row.floor), ("dovecot-tuned", row.tuned)):
+        if goal is not None:
+            ratio = ratio_to(case, row, other)
+            yield f"{goal} of {other}", None if ratio is None else goal.met(ratio)
+    if row.most is not None:
+        ours = case.value("restante", row.figure)
+        yield f"<= {row.most:g}", None if ours is None else ours <= row.most
+
+
+def explained(page):
+    """The rows that unmet.md has an entry for: a heading, a text and a profile."""
+    entries = re.split(r"(?m)^## ", page.read_text())[1:] if page.exists() else []
+    return {entry.split("\n", 1)[0].strip() for entry in entries if "```" in entry}
+
+
+def unexplained(measured, page):
+    """Rows of which a goal is not met and that have no entry; and servers that fell out."""
+    known = explained(page)
+    for case in measured:
+        for row in case.rows:
+            missed = [text for text, met in goals(case, row) if met is False]
+            if missed and row.work not in known:
+                yield f"{row.work}: not {' and not '.join(missed)}, and {page.name} says nothing of it"
+        for name, what in case.failures.items():
+            yield f"{case.rows[0].work}: {name} fell out: {what.splitlines()[0] if what else '?'}"
+
+
 def busy(case, names):
     shares = [case.value(name, "busy") for name in names]
     return " ".join("-" if share is None else f"{share * 100:.0f}%" for share in shares)
@@ -42,8 +73,13 @@ def markdown(measured, names, conditions):
     for case in measured:
         for row in case.rows:
             floor, tuned = case.value("floor", row.figure), case.value("dovecot-tuned", row.figure)
+            mine = case.value("restante", row.figure)
+            work = row.work
+            if row.most is not None and mine is not None:
+                mark = "met" if mine <= row.most else "**not met**"
+                work += f": {mine / 1024:.1f} KiB (<= {row.most / 1024:g}: {mark})"
             lines.append("| " + " | ".join([
-                row.work,
+                work,
                 cell(ratio_to(case, row, "floor"), row.floor),
                 cell(ratio_to(case, row, "dovecot-tuned"), row.tuned),
                 number(ratio_to(case, row, "dovecot")),

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""The curves of bench/curves/: measured on the servers that run, drawn by gnuplot. Ratios again: the ordinate is
+relative to Restante's first point, so that a picture says nothing about a machine."""
+
+import subprocess
+import time
+from statistics import median
+
+import corpus
+from cases import Wrong
+from more_cases import Idle, fill_with_links
+
+STYLE = """set terminal svg size 720,440 font 'sans-serif,13' background '#ffffff'
+set key left top
+set grid
+set style data linespoints
+"""
+
+
+class Curve:
+    name = title = x = y = ""
+    logarithmic = "x"
+
+    def points(self, load, server):
+        """(x, y) pairs."""
+        raise NotImplementedError
+
+    def takes(self, server):
+        return server.serves_mail
+
+
+class Throughput(Curve):
+    name, title = "sessions", "Short sessions a second (USER PASS STAT QUIT)"
+    x, y = "connections at once", "relative to Restante alone"
+
+    def takes(self, server):
+        return True
+
+    def points(self, load, server):
+        for connections in (1, 16, 64, 256, 1024):
+            drop = corpus.IDLE if connections > 64 else corpus.SMALL
+            rates = []
+            for _ in range(2):
+                report = load.run(server, "sessions", drop, "--concurrency", str(connections),
+                                  "--duration", "1s")
+                rates.append(report["done"] / report["seconds"])
+            yield connections, median(rates)
+
+
+class LoginTime(Curve):
+    name, title = "login", "Login and STAT, nothing changed since the last one: time"
+    x, y = "messages in the maildrop", "relative to Restante with 10 messages"
+    logarithmic = "xy"
+
+    def __init__(self, most):
+        self.sizes = [size for size in (10, 100, 1_000, 10_000, 100_000, 1_000_000) if size <= most]
+
+    def points(self, load, server):
+        for size in self.sizes:
+            drop = load.context.linked(size)
+            load.run(server, "logins", drop)
+            time.sleep(0.05)
+            load.run(server, "logins", drop)
+            yield size, load.run(server, "logins", drop, "--repeat", "10")["p50_us"]
+
+
+class Memory(Curve):
+    name, title = "memory", "Memory (PSS) of all idle sessions, logged in, plain"
+    x, y = "idle sessions", "relative to Restante's at the first point"
+    logarithmic = "xy"
+
+    def __init__(self, most):
+        self.counts = [count for count in (30, 100, 300, 1_000, 3_000, 10_000) if count <= most]
+
+    def points(self, load, server):
+        for count in self.counts:
+            yield count, Idle(count, True).measure(server, count) * count
+
+
+def link_drop(context, size):
+    """A maildrop of so many names, and what the load generator knows of it."""
+    drop = corpus.Maildrop(f"linked-{size}", size, 1_000, wire=False)
+    folder = context.corpus.mail / drop.name
+    if not folder.exists():
+        fill_with_links(folder, size, context.owner)
+    stored = corpus.message(corpus.Text(), 1, 1_000)
+    (context.corpus.truth / f"{drop.name}.sizes").write_text(f"{size} {size * corpus.octets(stored)}\n")
+    return drop
+
+
+def draw(curve, lines, folder):
+    """`lines`: title -> points."""
+    unit = next((points[0][1] for title, points in lines.items() if title == "Restante" and points), None) or 1
+    script = [STYLE, f'set title "{curve.title}"', f'set xlabel "{curve.x}"', f'set ylabel "{curve.y}"',
+              f"set logscale {curve.logarithmic}", f"set output '{folder / curve.name}.svg'"]
+    for number, points in enumerate(lines.values()):
+        script += [f"$d{number} << EOD", *(f"{x} {y / unit}" for x, y in points), "EOD"]
+    script.append("plot " + ", ".join(f'$d{number} title "{title}" linewidth 2'
+                                      for number, title in enumerate(lines)))
+    subprocess.run(["gnuplot"], input="\n".join(script) + "\n", text=True, check=True)
+
+
+def measure(curves, load, servers, folder, say):
+    folder.mkdir(exist_ok=True)
+    for curve in curves:
+        lines = {}
+        for server in servers:
+            if not curve.takes(server):
+                continue
+            points = []
+            try:
+                for point in curve.points(load, server):
+                    points.append(point)
+            except (Wrong, OSError) as wrong:
+                say(f"  curve {curve.name}: {server.title} falls out: {wrong}")
+            if points:
+                lines[server.title] = points
+        draw(curve, lines, folder)
+        say(f"  curve {curve.name}: {folder / curve.name}.svg")
