@@ -2,8 +2,7 @@
 #include "account/source.h"
 
 static const struct source_type *const types[] = {
-    &source_command,
-    &source_sqlite,
+    &source_command,    &source_sqlite, &source_oauth,
 #ifdef HAVE_PAM
     &source_pam,
 #endif

@@ -27,16 +27,18 @@ struct source_options {
     bool command_looks_up;   /* it has Dovecot's AUTHORIZED */
     const char *pam_service; /* of "pam": a file in /etc/pam.d, or an absolute path */
     const char *sqlite_file;
-    const char *sqlite_query;          /* SQL, or the path of a file with it */
-    const char *postgresql_connection; /* for libpq, or the path of a file with it */
-    const char *postgresql_query;      /* as sqlite_query */
+    const char *sqlite_query;           /* SQL, or the path of a file with it */
+    const char *postgresql_connection;  /* for libpq, or the path of a file with it */
+    const char *postgresql_query;       /* as sqlite_query */
+    const struct token_options *tokens; /* of "oauth": token.h */
 };
 
 struct source_question {
     struct bytes
-        name; /* user_name_check has accepted it; any other octet may be in it: quotes, '%' ... */
-    const struct secret
-        *password;       /* NULL: only a look-up, for delivery or for who has proved otherwise who
+        name; /* user_name_check has accepted it; any other octet may be in it: quotes, '%' ... For
+                 "oauth" it may be empty: whose the token is */
+    const struct secret *
+        password; /* for "oauth" the token. NULL: only a look-up, for delivery or for who has proved otherwise who
                                       he is */
     const char *service; /* "pop3" */
     const char *address; /* the client's, as text; empty: there is none */
@@ -54,6 +56,10 @@ struct source_answer {
      * it. */
     char verifier[VERIFIER_OCTETS_MAX + 1];
     char extra[SOURCE_EXTRA_SIZE]; /* fields as the accounts file has them, blanks between */
+    /* Of "oauth": Unix time up to which the token is good, 0: it does not say; and whether it was not given for
+     * this, so that it lets nobody in. */
+    uint64_t token_expires_s;
+    bool token_lacks_scope;
 };
 
 struct source;
@@ -84,6 +90,7 @@ struct source_type {
 /* The type of that name; NULL: there is none in this build. */
 const struct source_type *source_type_find(struct bytes name);
 
-extern const struct source_type source_command, source_pam, source_postgresql, source_sqlite;
+extern const struct source_type source_command, source_oauth, source_pam, source_postgresql,
+    source_sqlite;
 
 #endif

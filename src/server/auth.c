@@ -14,6 +14,7 @@
 #include "base/container_of.h"
 #include "server/auth_search.h"
 #include "server/auth_state.h"
+#include "server/auth_tokens.h"
 #include "server/child.h"
 #include "server/sandbox.h"
 
@@ -133,7 +134,8 @@ static int start(struct auth *auth, struct error *error)
         return error_set(error, ERROR_TEMPORARY, 0, "the loop cannot be made");
     }
     randombytes_buf(auth->salt_key, sizeof auth->salt_key);
-    if (search_init(auth, error) < 0 || auth_accounts_start(auth, error) < 0) {
+    if (search_init(auth, error) < 0 || token_check_init(auth, error) < 0 ||
+        auth_accounts_start(auth, error) < 0) {
         return -1;
     }
     auth->master.data = auth;

@@ -14,18 +14,20 @@
 #include "server/auth_search.h"
 #include "server/auth_secrets.h"
 #include "server/auth_state.h"
+#include "server/auth_tokens.h"
 
 enum { DERIVE_OCTETS = 8192 };
 
 struct exchange {
     struct hash_job job;
     struct search search;
+    struct token_check *token; /* NULL: none was brought */
     struct client *client;
     struct exchange *older, *newer;
     uint64_t id;
     struct sasl_server *server;
     enum sasl_mechanism mechanism;
-    bool busy; /* its job waits or runs, or its search */
+    bool busy; /* its job waits or runs, or its search, or the check of its token */
     bool gone; /* cancelled meanwhile */
     bool proves_secret;
     char name[USER_NAME_OCTETS_MAX + 1];            /* as the client gave it */
@@ -77,6 +79,7 @@ static void free_exchange(struct exchange *exchange)
     struct client *client = exchange->client;
     (void)sasl_server_free(exchange->server);
     auth_secrets_forget(&exchange->secrets);
+    free(exchange->token);
     sodium_memzero(exchange, sizeof *exchange);
     free(exchange);
     client_release(client);
@@ -104,6 +107,8 @@ static void decide(struct exchange *exchange, enum error_kind kind, const struct
         result.source = exchange->search.source;
         auth_describe(exchange->client->auth, &result, account);
     } else {
+        result.uid = ACCOUNT_NO_ID;
+        result.gid = ACCOUNT_NO_ID;
         (void)snprintf(result.user, sizeof result.user, "%s", exchange->name);
     }
     client_use(exchange->client);
@@ -178,7 +183,7 @@ static bool lets_in(struct exchange *exchange, const struct account *account)
     if (!account->may_login) {
         return false;
     }
-    if (!exchange->proves_secret) { /* but a certificate */
+    if (!exchange->proves_secret) { /* but a certificate, or a token */
         exchange->rule = account_refusal_without_secret(account, &connection);
         return exchange->rule == ACCOUNT_RULE_NONE;
     }
@@ -306,6 +311,67 @@ static void on_found(struct search *search)
     (void)account_free(account);
 }
 
+/* Who is in no source has no account, unless every owner of a token shall have one. */
+static void on_owner_found(struct search *search)
+{
+    struct exchange *exchange = CONTAINER_OF(search, struct exchange, search);
+    struct account *account;
+    if (!take_found(exchange, &account)) {
+        return;
+    }
+    enum error_kind kind = search->error.kind;
+    bool unknown = kind == ERROR_NO_SUCH_USER || kind == ERROR_PERMANENT;
+    if (account != NULL && !lets_in(exchange, account)) {
+        decide(exchange, ERROR_BAD_CREDENTIALS, NULL);
+    } else if (account != NULL) {
+        decide(exchange, ERROR_NONE, account);
+    } else if (unknown && exchange->client->auth->configuration.token_users_any) {
+        decide(exchange, ERROR_NONE, NULL);
+    } else {
+        decide(exchange, unknown ? ERROR_NO_SUCH_USER : kind, NULL);
+    }
+    (void)account_free(account);
+}
+
+static void on_token_checked(struct token_check *check)
+{
+    struct exchange *exchange = check->owner;
+    struct sasl_event event;
+    exchange->busy = false;
+    if (exchange->gone) {
+        free_exchange(exchange);
+    } else if (check->error.kind == ERROR_NONE && !check->lacks_scope) {
+        search_for(exchange, check->user, on_owner_found);
+    } else if (check->error.kind == ERROR_NONE || check->error.kind == ERROR_BAD_CREDENTIALS) {
+        sasl_server_refuse_token(exchange->server,
+                                 check->lacks_scope ? SASL_REFUSAL_INSUFFICIENT_SCOPE
+                                                    : SASL_REFUSAL_INVALID_TOKEN,
+                                 &event);
+        handle(exchange, &event);
+    } else {
+        decide(exchange, check->error.kind, NULL);
+    }
+}
+
+static void check_token(struct exchange *exchange, const struct sasl_event *event)
+{
+    struct token_check *check = calloc(1, sizeof *check);
+    keep_name(exchange, event->name == NULL ? "" : event->name);
+    if (check == NULL) {
+        decide(exchange, ERROR_TEMPORARY, NULL);
+        return;
+    }
+    check->auth = exchange->client->auth;
+    check->owner = exchange;
+    check->done = on_token_checked;
+    memcpy(check->name, exchange->name, sizeof check->name);
+    memcpy(check->address, exchange->search.address, sizeof check->address);
+    check->is_tls = exchange->search.is_tls;
+    exchange->token = check;
+    exchange->busy = true;
+    token_check_start(check, event->password);
+}
+
 static void handle(struct exchange *exchange, const struct sasl_event *event)
 {
     switch (event->type) {
@@ -325,6 +391,8 @@ static void handle(struct exchange *exchange, const struct sasl_event *event)
         }
         break;
     case SASL_EVENT_TOKEN:
+        check_token(exchange, event);
+        return;
     case SASL_EVENT_VERIFY: /* workers collect passwords themselves */
         break;
     }
@@ -335,12 +403,16 @@ static int create(struct client *client, const struct auth_request *request,
                   struct exchange **exchange_out, struct error *error)
 {
     const struct auth_facts *facts = &request->facts;
+    const struct configuration *configuration = &client->auth->configuration;
     struct sasl_facts known = {
         .tls_exporter = {facts->exporter, facts->exporter_size},
         .tls_unique = {facts->unique, facts->unique_size},
         .plus_offered = facts->plus_offered != 0,
         .certificate = facts->certificate,
         .host = client->auth->host,
+        .hosts = configuration->token_hosts,
+        .scope = configuration->token_scope,
+        .discovery = configuration->token_discovery_url,
     };
     struct exchange *exchange = calloc(1, sizeof *exchange);
     enum sasl_mechanism mechanism = sasl_mechanism_find(auth_request_name(request));

@@ -145,7 +145,7 @@ static void kill_process(uint32_t process)
 int search_init(struct auth *auth, struct error *error)
 {
     const struct configuration *configuration = &auth->configuration;
-    for (uint32_t i = 0; i < configuration->sources.count; i++) {
+    for (uint32_t i = 0; i < configuration->sources.asked; i++) {
         if (source_queue_init(&auth->queues[i], &auth->loop, configuration->source_timeout_ms,
                               kill_process) < 0) {
             return error_set(error, ERROR_TEMPORARY, 0, "the loop cannot be made");

@@ -20,6 +20,7 @@ enum { AUTH_SALT_KEY_SIZE = 32, AUTH_MOST_EXCHANGES = 8192 /* of one worker */ }
 
 struct exchange;
 struct last_uses;
+struct token_cache;
 
 struct auth {
     uv_loop_t loop;
@@ -31,6 +32,7 @@ struct auth {
     struct decoys decoys;      /* learnt where it is not the only one */
     struct source_queue
         queues[CONFIGURATION_MOST_SOURCES]; /* those of the others, at their places */
+    struct token_cache *tokens;             /* NULL: nothing is remembered of them */
     struct generations *generations;
     struct hash_queue hashes;
     struct last_uses *uses; /* NULL: they cannot be kept */

@@ -17,6 +17,7 @@
 #include "maildrop/path.h"
 #include "net/address.h"
 #include "server/setting_kinds.h"
+#include "server/token_settings.h"
 
 enum { CONFIGURATION_OCTETS_MOST = 1 << 20 };
 
@@ -118,7 +119,7 @@ static void note_unknown(struct parser *parser, const char *section, const char 
         configuration_note(parser->notes, true, parser->name, parser->lines.line,
                            "there is no section [%s]; the sections are [server], [pop3], [tls], "
                            "[proxy], [limits], [maildrop], "
-                           "[accounts] and [log]",
+                           "[accounts], [oauth] and [log]",
                            section);
     } else {
         configuration_note(parser->notes, true, parser->name, parser->lines.line,
@@ -286,6 +287,7 @@ static void check_proxies(struct parser *parser)
 static void check_meaning(struct parser *parser)
 {
     const struct configuration *out = parser->out;
+    token_settings_check(out, parser->name, parser->notes);
     if (out->listen.count + out->listen_tls.count + out->proxy_listen.count +
             out->proxy_listen_tls.count ==
         0) {
@@ -328,6 +330,15 @@ static void check_meaning(struct parser *parser)
     }
 }
 
+static void add_token_source(struct configuration *out)
+{
+    struct configuration_sources *sources = &out->sources;
+    sources->asked = sources->count;
+    if (configuration_has_tokens(out) && sources->asked < CONFIGURATION_MOST_SOURCES) {
+        (void)snprintf(sources->list[sources->asked++], CONFIGURATION_SOURCE_NAME_SIZE, "oauth");
+    }
+}
+
 int configuration_parse(const char *name, struct bytes text, struct configuration *out,
                         struct configuration_notes *notes)
 {
@@ -341,6 +352,7 @@ int configuration_parse(const char *name, struct bytes text, struct configuratio
                            "neither a section nor a setting; write [section] or key = value");
     }
     take_defaults(&parser);
+    add_token_source(out);
     check_sources(&parser);
     if (notes->mistakes == 0) {
         check_meaning(&parser);
@@ -374,6 +386,12 @@ int configuration_load(const char *path, struct configuration *out, struct error
                          notes.text);
     }
     return 0;
+}
+
+bool configuration_has_tokens(const struct configuration *configuration)
+{
+    return configuration->token_keys_file[0] != '\0' ||
+           configuration->token_introspection_url[0] != '\0';
 }
 
 bool configuration_is_file(const struct configuration *configuration, uint32_t source)

@@ -94,6 +94,7 @@ struct configuration {
     struct configuration_sources {
         char list[CONFIGURATION_MOST_SOURCES][CONFIGURATION_SOURCE_NAME_SIZE]; /* in order */
         uint32_t count;
+        uint32_t asked; /* with "oauth" behind them, if tokens are checked: it is only for these */
     } sources;
     char accounts_file[CONFIGURATION_VALUE_SIZE]; /* empty: "file" is not among the sources */
     uint64_t source_timeout_ms;
@@ -107,6 +108,23 @@ struct configuration {
     char postgresql_connection
         [CONFIGURATION_VALUE_SIZE]; /* libpq's, or the path of a file with it */
     char postgresql_query[CONFIGURATION_VALUE_SIZE];
+    /* [oauth]; empty texts: none */
+    char token_keys_file[CONFIGURATION_VALUE_SIZE];
+    char token_issuer[CONFIGURATION_VALUE_SIZE];
+    char token_audience[CONFIGURATION_VALUE_SIZE];
+    char token_user_claim[CONFIGURATION_VALUE_SIZE];
+    char token_scope[CONFIGURATION_VALUE_SIZE];
+    bool token_users_any;      /* also who is in no source */
+    uint32_t token_algorithms; /* as struct token_options has them */
+    uint64_t token_skew_ms;
+    char token_hosts[CONFIGURATION_VALUE_SIZE]; /* as struct sasl_facts has them */
+    char token_discovery_url[CONFIGURATION_VALUE_SIZE];
+    char token_introspection_url[CONFIGURATION_VALUE_SIZE];
+    char token_client_id[CONFIGURATION_VALUE_SIZE];
+    char token_client_secret_file[CONFIGURATION_VALUE_SIZE];
+    char token_ca_file[CONFIGURATION_VALUE_SIZE];
+    uint64_t token_timeout_ms;
+    uint64_t token_cache_ms;
     char log_target[CONFIGURATION_VALUE_SIZE]; /* "stderr", "syslog", "journal" or a path */
     enum log_format log_format;
     enum log_level log_level;
@@ -139,6 +157,8 @@ int configuration_load(const char *path, struct configuration *out, struct error
 /* The line in which a setting stands, of a key or "section.key"; 0 if it does not. */
 unsigned configuration_line(const struct configuration *configuration, const char *key);
 
+/* Are access tokens checked? */
+bool configuration_has_tokens(const struct configuration *configuration);
 /* Is that source the accounts file, which auth reads itself? */
 bool configuration_is_file(const struct configuration *configuration, uint32_t source);
 /* Is a source of that name in the list? */

@@ -10,7 +10,7 @@ enum { RESTART_LEAST_MS = 1000, RESTART_MOST_MS = 30000, LIVED_MS = 10000 };
 
 static uint32_t count_of(const struct fleet *fleet)
 {
-    return fleet->configuration.sources.count * fleet->configuration.source_processes;
+    return fleet->configuration.sources.asked * fleet->configuration.source_processes;
 }
 
 /* Of process `number`: its source's place in the list. */

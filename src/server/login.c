@@ -266,7 +266,7 @@ static uint64_t auth_ms(const struct session *session)
 {
     const struct configuration *configuration = &session->worker->configuration;
     uint32_t sources =
-        configuration->sources.count - (configuration_has_file(configuration) ? 1 : 0);
+        configuration->sources.asked - (configuration_has_file(configuration) ? 1 : 0);
     return AUTH_MS + sources * configuration->source_timeout_ms;
 }
 

@@ -36,6 +36,7 @@ static void look(const struct session *session, struct sasl_offer *offer, struct
     *offer = (struct sasl_offer){.verifiers = atomic_load(&worker->generations->verifiers),
                                  .chosen = worker->configuration.mechanisms,
                                  .password_allowed = session->connection.user_allowed != 0,
+                                 .has_tokens = configuration_has_tokens(&worker->configuration),
                                  .has_binding = facts->exporter_size + facts->unique_size > 0,
                                  .has_certificate = certificate_name(session, facts->certificate,
                                                                      sizeof facts->certificate)};
@@ -150,7 +151,7 @@ void login_sasl_begin(struct session *session, struct bytes name, const struct b
         begin_collecting(session, mechanism, initial);
         return;
     }
-    if (initial != NULL && initial->size > SASL_MESSAGE_OCTETS_MAX) {
+    if (initial != NULL && initial->size > sasl_message_octets_max(mechanism)) {
         login_fail(session, ERROR_BAD_CREDENTIALS); /* of no mechanism that there is */
         return;
     }
@@ -169,13 +170,18 @@ void login_sasl_begin(struct session *session, struct bytes name, const struct b
     ask(session, &question);
 }
 
+static size_t message_octets_max(const struct session *session)
+{
+    return sasl_message_octets_max(sasl_mechanism_find(bytes_of(session->method)));
+}
+
 void login_sasl_continue(struct session *session, struct bytes response)
 {
     struct sasl_event event;
     if (session->collecting != NULL) {
         sasl_server_continue(session->collecting, response, &event);
         collect(session, &event);
-    } else if (response.size > SASL_MESSAGE_OCTETS_MAX) {
+    } else if (response.size > message_octets_max(session)) {
         login_fail(session, ERROR_BAD_CREDENTIALS);
     } else if (auth_client_continue(&session->worker->auth, &session->call, response) < 0) {
         login_fail(session, ERROR_TEMPORARY);

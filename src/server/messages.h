@@ -21,9 +21,9 @@ enum {
     CHILD_CHANNEL = 3, /* the descriptor on which a child talks to the master */
     MESSAGE_NAME_SIZE = 256,
     MESSAGE_PATH_SIZE = 512,
-    AUTH_PROTOCOL_VERSION = 3,
+    AUTH_PROTOCOL_VERSION = 4,
     AUTH_TIMESTAMP_SIZE = 320,
-    AUTH_DATA_SIZE = SASL_MESSAGE_OCTETS_MAX + MESSAGE_NAME_SIZE
+    AUTH_DATA_SIZE = SASL_TOKEN_MESSAGE_OCTETS_MAX + MESSAGE_NAME_SIZE
 };
 
 enum message_type {
@@ -132,7 +132,7 @@ struct source_request {
     uint8_t has_password; /* else it is a look-up */
     uint8_t is_tls;
     char address[64];
-    uint8_t data[USER_NAME_OCTETS_MAX + SECRET_OCTETS_MAX];
+    uint8_t data[USER_NAME_OCTETS_MAX + SECRET_TOKEN_OCTETS_MAX];
 };
 
 /* a process of a source -> auth */

@@ -182,6 +182,27 @@ static void check_pam(const char *path, const struct configuration *configuratio
     }
 }
 
+/* What checks tokens reads them, as auth-user; here only what is not there is found. */
+static void check_token_files(const char *path, const struct configuration *configuration,
+                              struct configuration_notes *notes)
+{
+    const struct {
+        const char *key, *file, *remedy;
+    } files[] = {
+        {"jwks-file", configuration->token_keys_file, "a JWK Set"},
+        {"client-secret-file", configuration->token_client_secret_file,
+         "a file whose first line is the secret"},
+        {"ca-file", configuration->token_ca_file, "certificates in PEM"},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (files[i].file[0] != '\0' && access(files[i].file, F_OK) < 0) {
+            configuration_note(notes, true, path, configuration_line(configuration, files[i].key),
+                               "%s = %s: %s; write the path of %s", files[i].key, files[i].file,
+                               strerror(errno), files[i].remedy);
+        }
+    }
+}
+
 /* The part of the template before its first field must be there, or an unmounted disk would look like
  * deleted mail. */
 static void check_mail_roots(const char *path, const struct configuration *configuration,
@@ -260,6 +281,7 @@ int preflight_load(const char *path, struct configuration *out, struct configura
         check_command(path, out, notes);
         check_pam(path, out, notes);
         preflight_sources(path, out, notes);
+        check_token_files(path, out, notes);
         check_mail_roots(path, out, notes);
         check_sandbox(path, out, notes);
         check_certificates(path, out, notes);

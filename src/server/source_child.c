@@ -13,9 +13,11 @@
 #include "server/channel.h"
 #include "server/child.h"
 #include "server/sandbox_hide.h"
+#include "server/token_settings.h"
 
 struct source_child {
     struct configuration configuration;
+    struct token_options tokens;
     const struct source_type *type;
     struct source *source;
     struct sandbox_hidden *hidden; /* the accounts file; NULL: there is none */
@@ -48,7 +50,9 @@ static int ask(struct source_child *self, struct source_request *request,
     answer_out->uid = ACCOUNT_NO_ID;
     answer_out->gid = ACCOUNT_NO_ID;
     if (request->has_password) {
-        if (secret_create(octets, &password, error) < 0) {
+        bool token = self->type == &source_oauth;
+        if ((token ? secret_create_token(octets, &password, error)
+                   : secret_create(octets, &password, error)) < 0) {
             return -1;
         }
         question.password = password;
@@ -139,6 +143,8 @@ static int open_source(struct source_child *self, struct error *error)
 {
     struct source_options options;
     source_options_of(&self->configuration, &options);
+    self->tokens = token_settings_options(&self->configuration);
+    options.tokens = &self->tokens;
     return self->type->open(&options, &self->source, error);
 }
 

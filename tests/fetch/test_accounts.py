@@ -37,6 +37,19 @@ def test_password_of_a_command(home, command):
         assert sent_password(server) == {b"PASS s3 cret"}
 
 
+@pytest.mark.parametrize("lines,words", [
+    ("auth = oauthbearer", b"write token-command"),
+    ("token-command = echo x", b"write one of them, or password-command"),
+    ("auth = xoauth2\ntoken-command = echo x\ntls = never", b"write implicit or stls"),
+    ("auth = xoauth2\ntoken-command = echo x\npassword-command = echo x", b"token-command"),
+])
+def test_token_mistakes(home, lines, words):
+    path = home.folder / "fetch.conf"
+    path.write_text(f"[work]\nhost = pop.example.org\nuser = alice\nmaildir = {home.maildir}\n{lines}\n")
+    result = home.run("-c", path)
+    assert result.returncode == 78 and words in result.stderr and b"fetch.conf:" in result.stderr, result.stderr
+
+
 @pytest.mark.sanitized
 @pytest.mark.parametrize("command,words", [
     ("exit 3", b"ended with status 3"), ("echo secret; exit 1", b"ended with status 1"),
