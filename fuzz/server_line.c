@@ -131,13 +131,28 @@ static void on_commit(const struct fuzz *fuzz, const struct pop3_server_event *e
     pop3_server_committed(fuzz->session, count > 3 ? 1 : 0);
 }
 
+static void on_client(struct fuzz *fuzz)
+{
+    static const struct pop3_server_connection client = {.user_allowed = 1, .proxied = 1};
+    if (choose(fuzz, 2) == 0) {
+        fail(fuzz);
+    } else {
+        pop3_server_client_taken(fuzz->session, &client);
+    }
+}
+
+static const struct pop3_server_connection encrypted = {.user_allowed = 1, .encrypted = 1};
+
+static bool is_question(enum pop3_server_event_type type)
+{
+    return type == POP3_SERVER_OPEN || type == POP3_SERVER_ROWS || type == POP3_SERVER_SEND ||
+           type == POP3_SERVER_MESSAGE;
+}
+
 /* Answers one event; false if the peer must speak, or the session is over. */
 static bool answer(struct fuzz *fuzz, const struct pop3_server_event *event)
 {
-    static const struct pop3_server_connection encrypted = {.user_allowed = 1, .encrypted = 1};
-    bool question = event->type == POP3_SERVER_OPEN || event->type == POP3_SERVER_ROWS ||
-                    event->type == POP3_SERVER_SEND || event->type == POP3_SERVER_MESSAGE;
-    if (question && choose(fuzz, 4) == 0) {
+    if (is_question(event->type) && choose(fuzz, 4) == 0) {
         fail(fuzz);
         return true;
     }
@@ -163,6 +178,9 @@ static bool answer(struct fuzz *fuzz, const struct pop3_server_event *event)
         break;
     case POP3_SERVER_AUTHENTICATE:
         on_authenticate(fuzz, event);
+        break;
+    case POP3_SERVER_CLIENT:
+        on_client(fuzz);
         break;
     case POP3_SERVER_CANCEL:
         pop3_server_cancelled(fuzz->session);
@@ -224,7 +242,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                 .starttls = data[0] & 32,
                                                 .sasl_mechanisms =
                                                     data[0] & 64 ? "PLAIN SCRAM-SHA-256" : NULL,
-                                                .timestamp = data[0] & 128 ? "<1@example>" : NULL};
+                                                .timestamp = data[0] & 128 ? "<1@example>" : NULL,
+                                                .proxied = data[1] & 2,
+                                                .xclient = data[1] & 4};
     void *memory = malloc(pop3_server_size());
     fuzz.session = pop3_server_init(memory, &options, &connection);
     size_t piece = data[1] == 0 ? fuzz.input_size : data[1];

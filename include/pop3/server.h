@@ -16,6 +16,7 @@
  *         case POP3_SERVER_RETURN:       pop3_server_returned
  *         case POP3_SERVER_AUTHENTICATE: pop3_server_authenticated, _challenge or _failed
  *         case POP3_SERVER_CANCEL:       pop3_server_cancelled
+ *         case POP3_SERVER_CLIENT:       pop3_server_client_taken or _failed
  *         case POP3_SERVER_OPEN:         pop3_server_opened or _failed
  *         case POP3_SERVER_ROWS:         pop3_server_rows or _failed
  *         case POP3_SERVER_SEND:         pop3_server_message_opened or _failed
@@ -79,6 +80,10 @@ struct pop3_server_connection {
     const char
         *sasl_mechanisms;  /* names with single spaces between, best first; NULL: no AUTH here */
     const char *timestamp; /* "<...@...>" for APOP (RFC 1939 section 7); NULL: no APOP */
+    int proxied; /* nonzero: a proxy logs in here for its client, and may hand on line ends in a name or a
+                    password. In AUTHORIZATION, octets behind a command end the session, unless CAPA was
+                    asked: only then does a client know that it may pipeline (RFC 2449 section 6.6) */
+    int xclient; /* nonzero: XCLIENT, by which a proxy says who its client is, is offered */
 };
 
 enum pop3_server_event_type {
@@ -88,6 +93,7 @@ enum pop3_server_event_type {
     POP3_SERVER_RETURN,       /* memory that was lent is needed no more: `returned` */
     POP3_SERVER_AUTHENTICATE, /* decide about `authenticate` */
     POP3_SERVER_CANCEL,       /* drop the authentication exchange under way */
+    POP3_SERVER_CLIENT,       /* a proxy says that its client is `client` */
     POP3_SERVER_OPEN,         /* lock the authenticated user's maildrop and take its snapshot */
     POP3_SERVER_ROWS,         /* look up rows `rows.first` .. `rows.first + rows.count - 1` */
     POP3_SERVER_SEND,         /* open message `send` to be read */
@@ -136,6 +142,11 @@ struct pop3_server_event {
             int has_response; /* zero: AUTH came without an initial response */
         } authenticate;
         struct {
+            const char *address; /* octets of the peer, not NUL-terminated: an address in numbers */
+            size_t address_size;
+            uint16_t port; /* 0: it was not said */
+        } client;
+        struct {
             uint32_t first; /* message number, from 1 */
             uint32_t count; /* at least 1 */
             int deletion; /* nonzero: this one message is about to be marked; where it could not be
@@ -167,6 +178,7 @@ struct pop3_server_counters {
     uint64_t top_count, top_octets;
     uint64_t marked_count, marked_octets; /* what is marked now; after COMMIT, what it marked */
     uint32_t bad_commands;                /* in a row, up to now */
+    int pipelined; /* nonzero: octets behind a command ended it, see `proxied` */
 };
 
 enum pop3_end_reason {
@@ -214,6 +226,9 @@ POP3_EXPORT void pop3_server_authenticated(struct pop3_server *session);
  * challenge that finds none ends the exchange with -ERR [SYS/TEMP]. */
 POP3_EXPORT void pop3_server_challenge(struct pop3_server *session, const void *data, size_t size);
 POP3_EXPORT void pop3_server_cancelled(struct pop3_server *session);
+/* The facts of the connection may be others now: `connection` replaces them. */
+POP3_EXPORT void pop3_server_client_taken(struct pop3_server *session,
+                                          const struct pop3_server_connection *connection);
 POP3_EXPORT void pop3_server_opened(struct pop3_server *session, uint32_t count, uint64_t octets);
 /* `count` rows, as many as were asked for; borrowed for the call. */
 POP3_EXPORT void pop3_server_rows(struct pop3_server *session, const struct pop3_row *rows,
@@ -228,7 +243,7 @@ POP3_EXPORT void pop3_server_committed(struct pop3_server *session, uint32_t not
 POP3_EXPORT void pop3_server_released(struct pop3_server *session);
 POP3_EXPORT void pop3_server_tls_started(struct pop3_server *session,
                                          const struct pop3_server_connection *connection);
-/* The outstanding AUTHENTICATE, OPEN, ROWS, SEND or MESSAGE could not be done. In the middle of a
+/* The outstanding AUTHENTICATE, CLIENT, OPEN, ROWS, SEND or MESSAGE could not be done. In the middle of a
  * multi-line response this ends the connection without the terminator. */
 POP3_EXPORT void pop3_server_failed(struct pop3_server *session, enum pop3_failure failure);
 

@@ -23,6 +23,7 @@ static const struct command commands[] = {
     {"UTF8", "UTF8", AUTH, 0, 0, {0}, OFFER_UTF8, handle_utf8},
     {"LANG", "LANG", AUTH | TRAN, 0, 1, {ARGUMENT_TEXT}, OFFER_ALWAYS, handle_lang},
     {"CAPA", NULL, AUTH | TRAN, 0, 0, {0}, OFFER_ALWAYS, handle_capa},
+    {"XCLIENT", "XCLIENT", AUTH, 1, 1, {ARGUMENT_REST}, OFFER_XCLIENT, handle_xclient},
     {"STAT", NULL, TRAN, 0, 0, {0}, OFFER_ALWAYS, handle_stat},
     {"LIST", NULL, TRAN, 0, 1, {ARGUMENT_MESSAGE}, OFFER_ALWAYS, handle_list},
     {"RETR", NULL, TRAN, 1, 1, {ARGUMENT_MESSAGE}, OFFER_ALWAYS, handle_retr},
@@ -69,6 +70,9 @@ static enum text check_offer(const struct pop3_server *session, enum offer offer
         break;
     case OFFER_UTF8:
         offered = session->options->utf8 != 0;
+        break;
+    case OFFER_XCLIENT:
+        offered = connection->xclient != 0 && !session->client_taken;
         break;
     }
     return offered ? TEXT_NONE : otherwise;
@@ -199,7 +203,8 @@ static bool is_announced(const struct pop3_server *session, const struct command
     if (command->capability == NULL || check_offer(session, command->offer) != TEXT_NONE) {
         return false;
     }
-    return command->offer != OFFER_STLS || session->state == POP3_AUTHORIZATION;
+    return (command->offer != OFFER_STLS && command->offer != OFFER_XCLIENT) ||
+           session->state == POP3_AUTHORIZATION;
 }
 
 static void append_command(const struct pop3_server *session, const struct command *command,

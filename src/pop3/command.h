@@ -18,7 +18,15 @@ enum argument_kind {
 };
 
 /* What must be true of the connection. */
-enum offer { OFFER_ALWAYS, OFFER_PASSWORD, OFFER_APOP, OFFER_SASL, OFFER_STLS, OFFER_UTF8 };
+enum offer {
+    OFFER_ALWAYS,
+    OFFER_PASSWORD,
+    OFFER_APOP,
+    OFFER_SASL,
+    OFFER_STLS,
+    OFFER_UTF8,
+    OFFER_XCLIENT
+};
 
 struct arguments {
     unsigned count;
@@ -28,7 +36,7 @@ struct arguments {
 
 /* A row of the one table that parsing, legality and CAPA are made of. */
 struct command {
-    char keyword[5];
+    char keyword[8];
     const char *capability; /* its tag in CAPA, NULL: none */
     unsigned states;        /* bits 1 << enum pop3_state, where it is legal */
     unsigned least, most;   /* arguments */

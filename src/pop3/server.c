@@ -188,8 +188,29 @@ static bool is_blank(struct bytes line)
     return true;
 }
 
+/* What may be a line end in a name or a password that a proxy handed on, and a command behind it. XCLIENT
+ * is the proxy's own, and CAPA the client's: no proxy asks it for him. */
+static bool is_smuggled(const struct pop3_server *session, const struct command *command)
+{
+    return session->followed && session->connection->proxied != 0 &&
+           session->state == POP3_AUTHORIZATION && !session->capa_asked &&
+           (command == NULL ||
+            (command->handler != handle_capa && command->handler != handle_xclient));
+}
+
+static struct reply refuse_smuggled(struct pop3_server *session)
+{
+    session->counters.pipelined = 1;
+    session->last_line = TEXT_PIPELINED;
+    session_close(session);
+    return reply_of(TEXT_NONE);
+}
+
 static struct reply obey_command(struct pop3_server *session, struct bytes line)
 {
+    if (session->deferred != TEXT_NONE && is_smuggled(session, NULL)) {
+        return refuse_smuggled(session);
+    }
     if (session->deferred != TEXT_NONE) {
         struct reply reply = reply_of(session->deferred);
         session->deferred = TEXT_NONE;
@@ -198,6 +219,9 @@ static struct reply obey_command(struct pop3_server *session, struct bytes line)
     const struct command *command = NULL;
     struct arguments arguments;
     struct reply reply = command_parse(session, line, &command, &arguments);
+    if (is_smuggled(session, command)) {
+        return refuse_smuggled(session);
+    }
     return reply.text == TEXT_NONE ? command->handler(session, &arguments) : reply;
 }
 
@@ -211,7 +235,9 @@ static void obey_line(struct pop3_server *session)
         line.size--;
     }
     struct reply reply;
-    if (session->exchange) {
+    if (session->exchange && is_smuggled(session, NULL)) {
+        reply = refuse_smuggled(session);
+    } else if (session->exchange) {
         reply = authorization_continue(session, memory, line.size);
     } else if (is_blank(line) && session->deferred == TEXT_NONE) {
         session->line_size = 0; /* no command: no reply, and a name goes on waiting */
@@ -229,7 +255,9 @@ static void obey_line(struct pop3_server *session)
 static void greet(struct pop3_server *session)
 {
     const char *timestamp = session->connection->timestamp;
-    struct reply reply = {.text = TEXT_OK, .prefix = session->options->greeting};
+    struct reply reply = {.text =
+                              session->connection->xclient != 0 ? TEXT_GREETING_XCLIENT : TEXT_OK,
+                          .prefix = session->options->greeting};
     reply.suffix = bytes_of(timestamp == NULL ? "" : timestamp);
     write_reply(session, &reply);
     session->greeting_due = false;
@@ -283,6 +311,7 @@ static size_t needed_room(const struct pop3_server *session)
     case DOING_LENDING_SASL:
     case DOING_AUTHENTICATING:
     case DOING_CANCELLING:
+    case DOING_IDENTIFYING:
     case DOING_OPENING:
     case DOING_SENDING:
     case DOING_STOPPING:
@@ -352,6 +381,7 @@ size_t pop3_server_feed(struct pop3_server *session, const void *data, size_t si
             break;
         }
         rest = bytes_from(rest, take(session, rest));
+        session->followed = rest.size != 0;
     }
     if (size != 0 && !session->tls_begun) {
         session->more_held = rest.size != 0;

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 
+#include "base/number.h"
 #include "pop3/base64.h"
 #include "pop3/session.h"
 
@@ -194,9 +195,55 @@ struct reply handle_lang(struct pop3_server *session, const struct arguments *ar
     return (struct reply){.text = TEXT_LANGUAGE, .prefix = language_tag(language)};
 }
 
+/* Is this "KEY=VALUE"? Then *value is what stands behind the sign. */
+static bool has_key(struct bytes parameter, const char *key, struct bytes *value)
+{
+    struct bytes front = {.data = parameter.data, .size = strlen(key)};
+    if (parameter.size < front.size || !bytes_equal_ignoring_case(front, bytes_of(key))) {
+        return false;
+    }
+    *value = bytes_from(parameter, front.size);
+    return true;
+}
+
+/* Parameters that are not known here (SESSION, TTL, FORWARD) say nothing that is needed. */
+struct reply handle_xclient(struct pop3_server *session, const struct arguments *arguments)
+{
+    struct bytes rest = arguments->text[0];
+    struct bytes address = {0};
+    uint64_t port = 0;
+    while (rest.size != 0) {
+        struct bytes value, parameter = {.data = rest.data, .size = bytes_find(rest, ' ')};
+        rest = bytes_from(rest, parameter.size + 1);
+        if (has_key(parameter, "ADDR=", &value)) {
+            address = value;
+        } else if (has_key(parameter, "PORT=", &value) &&
+                   number_parse(value, UINT16_MAX, &port) < 0) {
+            return reply_of(TEXT_SYNTAX);
+        }
+    }
+    if (address.size == 0) {
+        return reply_of(TEXT_SYNTAX);
+    }
+    session->client.address = address;
+    session->client.port = (uint16_t)port;
+    session->doing = DOING_IDENTIFYING;
+    return reply_of(TEXT_NONE);
+}
+
+void pop3_server_client_taken(struct pop3_server *session,
+                              const struct pop3_server_connection *connection)
+{
+    assert(session->doing == DOING_IDENTIFYING);
+    session->connection = connection;
+    session->client_taken = true;
+    session_answer(session, reply_of(TEXT_OK));
+}
+
 struct reply handle_capa(struct pop3_server *session, const struct arguments *arguments)
 {
     (void)arguments;
+    session->capa_asked = true;
     return list(session, LISTING_CAPABILITIES, TEXT_CAPABILITIES);
 }
 
@@ -248,6 +295,8 @@ void pop3_server_tls_started(struct pop3_server *session,
     session->connection = connection;
     session->language = 0; /* what came before TLS may have been anybody's */
     session->counters.bad_commands = 0;
+    session->capa_asked = false;
+    session->client_taken = false;
     session->tls_begun = false;
     session->more_held = false;
     session_end_command(session);

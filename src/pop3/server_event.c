@@ -124,6 +124,12 @@ static void give(struct pop3_server *session, struct pop3_server_event *event)
     case DOING_CANCELLING:
         event->type = POP3_SERVER_CANCEL;
         break;
+    case DOING_IDENTIFYING:
+        event->type = POP3_SERVER_CLIENT;
+        event->u.client.address = (const char *)session->client.address.data;
+        event->u.client.address_size = session->client.address.size;
+        event->u.client.port = session->client.port;
+        break;
     case DOING_OPENING:
         event->type = POP3_SERVER_OPEN;
         break;

@@ -286,7 +286,8 @@ void pop3_server_failed(struct pop3_server *session, enum pop3_failure failure)
 {
     bool inside = session->doing == DOING_MESSAGE ||
                   (session->doing == DOING_ROWS && is_whole_listing(session));
-    assert(inside || session->doing == DOING_AUTHENTICATING || session->doing == DOING_OPENING ||
+    assert(inside || session->doing == DOING_AUTHENTICATING ||
+           session->doing == DOING_IDENTIFYING || session->doing == DOING_OPENING ||
            session->doing == DOING_ROWS || session->doing == DOING_SENDING);
     if (inside) {
         session_close(session); /* without the terminator: nobody takes a part for the whole */

@@ -24,6 +24,7 @@ enum doing {
     DOING_LENDING_SASL,
     DOING_AUTHENTICATING,
     DOING_CANCELLING,
+    DOING_IDENTIFYING,
     DOING_OPENING,
     DOING_ROWS,    /* of what `listing` says */
     DOING_LISTING, /* capabilities, languages, mechanisms: no event, only room is needed */
@@ -57,6 +58,9 @@ struct pop3_server {
     bool greeting_due;
     bool line_complete; /* a whole command waits for room to answer */
     bool discarding;    /* until the next LF: the line was too long */
+    bool followed;      /* octets came behind the line that is complete */
+    bool capa_asked;
+    bool client_taken;  /* from XCLIENT */
     bool more_held;     /* the host holds octets that follow those that were fed */
     bool name_is_new;   /* the name was given by the command under way */
     bool exchange;      /* of AUTH */
@@ -90,6 +94,11 @@ struct pop3_server {
         struct bytes name, response;
         bool has_response;
     } authenticate;
+
+    struct {
+        struct bytes address;
+        uint16_t port;
+    } client; /* of XCLIENT */
 
     size_t name_size; /* of the name that waits for PASS, at the front of `line`; 0: none */
     size_t line_size; /* of the line, without its LF, behind it or in `sasl` */
@@ -142,6 +151,7 @@ struct reply handle_auth(struct pop3_server *session, const struct arguments *ar
 struct reply handle_stls(struct pop3_server *session, const struct arguments *arguments);
 struct reply handle_utf8(struct pop3_server *session, const struct arguments *arguments);
 struct reply handle_lang(struct pop3_server *session, const struct arguments *arguments);
+struct reply handle_xclient(struct pop3_server *session, const struct arguments *arguments);
 struct reply handle_capa(struct pop3_server *session, const struct arguments *arguments);
 
 /* A line of an AUTH exchange. */

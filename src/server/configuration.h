@@ -75,6 +75,7 @@ struct configuration {
         uint32_t count;
     } proxies; /* whose word is taken for whom they forward */
     uint64_t proxy_header_timeout_ms;
+    bool xclient;
     enum client_tls proxy_client_tls;
     uint32_t connections;
     uint32_t connections_per_address;

@@ -351,7 +351,7 @@ void login_begin(struct session *session, const struct pop3_server_event *event)
     struct bytes response = {.data = event->u.authenticate.response,
                              .size = event->u.authenticate.response_size};
     session->asked_at = uv_now(&session->worker->loop);
-    if (must_wait(session, event)) {
+    if (!proxied_settle(session) || must_wait(session, event)) {
         return;
     }
     switch (event->u.authenticate.method) {

@@ -61,7 +61,9 @@ void proxied_begin(struct session *session)
 static void become(struct session *session, const struct sockaddr_storage *client)
 {
     session_uncount(session);
-    session->proxy = strdup(session->address); /* for the log; without memory it is not told */
+    if (session->proxy == NULL) {
+        session->proxy = strdup(session->address); /* for the log; without memory it is not told */
+    }
     session->peer = *client;
     (void)address_format(&session->peer, session->address);
 }
@@ -72,6 +74,7 @@ static void take_facts(struct session *session, const struct proxy_header *heade
     if (header->is_local) {
         return;
     }
+    session->connection.proxied = 1;
     session->client_tls =
         known == CLIENT_TLS_ALWAYS || (known == CLIENT_TLS_TOLD && header->client_tls);
     if (header->has_client) {
@@ -107,4 +110,46 @@ void proxied_take_header(struct session *session)
     take_facts(session, &header);
     session_uncount(session);
     session_begin(session);
+}
+
+bool proxied_offer(struct session *session)
+{
+    if (!is_listed(session)) {
+        return true;
+    }
+    session->connection.proxied = 1;
+    if (!session->worker->configuration.xclient) {
+        return true;
+    }
+    session->connection.xclient = 1;
+    if (!take_place(session)) {
+        refuse(session, "connections-limit");
+        return false;
+    }
+    return true;
+}
+
+void proxied_xclient(struct session *session, const struct pop3_server_event *event)
+{
+    struct sockaddr_storage client;
+    struct bytes address = {.data = (const uint8_t *)event->u.client.address,
+                            .size = event->u.client.address_size};
+    if (address_parse_host(address, event->u.client.port, &client) < 0) {
+        pop3_server_failed(session->engine, POP3_FAILURE_SYNTAX);
+        return;
+    }
+    session->client_tls = session->worker->configuration.proxy_client_tls == CLIENT_TLS_ALWAYS;
+    become(session, &client);
+    if (session_admit(session)) {
+        pop3_server_client_taken(session->engine, &session->connection);
+    }
+}
+
+bool proxied_settle(struct session *session)
+{
+    if (session->counted != COUNTED_AT_PROXY) {
+        return true;
+    }
+    session_uncount(session);
+    return session_admit(session);
 }

@@ -250,6 +250,9 @@ static bool handle(struct session *session, const struct pop3_server_event *even
         login_abandon(session);
         pop3_server_cancelled(session->engine);
         return true;
+    case POP3_SERVER_CLIENT:
+        proxied_xclient(session, event);
+        return true;
     case POP3_SERVER_OPEN:
         login_open(session);
         return true;
@@ -280,7 +283,9 @@ static bool handle(struct session *session, const struct pop3_server_event *even
         break;
     }
     if (session->end == NULL) {
-        session->end = bad_commands_were_too_many(session) ? "bad-commands" : "quit";
+        session->end = pop3_server_counters(session->engine)->pipelined ? "pipelined"
+                       : bad_commands_were_too_many(session)            ? "bad-commands"
+                                                                        : "quit";
     }
     close_gently(session);
     return false;
@@ -387,9 +392,9 @@ static void on_drained(struct stream *stream)
 static bool may_send_password(const struct session *session)
 {
     enum plaintext_login allowed = session->worker->configuration.plaintext_login;
+    bool near = session->near && !session->unknown && address_is_loopback(&session->peer);
     return session->connection.encrypted || allowed == PLAINTEXT_LOGIN_ALWAYS ||
-           (allowed == PLAINTEXT_LOGIN_LOOPBACK && session->near && !session->unknown &&
-            address_is_loopback(&session->peer));
+           (allowed == PLAINTEXT_LOGIN_LOOPBACK && near);
 }
 
 static void on_secured(struct stream *stream)
@@ -512,20 +517,33 @@ bool session_failed_too_often(const struct session *session)
                                         uv_hrtime() / 1000000) >= most;
 }
 
-void session_begin(struct session *session)
+bool session_admit(struct session *session)
 {
-    session->connection.encrypted = session->client_tls;
+    bool secured = session->stream.secured;
+    session->connection.encrypted = secured || session->client_tls;
     session->connection.user_allowed = may_send_password(session);
-    session->connection.starttls = !session->tls_first && !session->client_tls;
-    if (!session->tls_first) {
+    session->connection.starttls = !session->tls_first && !session->connection.encrypted;
+    if (!session->tls_first || secured) {
         login_offer(session); /* else when TLS is there: nothing is said before */
+    }
+    if (session->counted == COUNTED_AT_PROXY) {
+        return true; /* who it is will be told */
     }
     if (session_failed_too_often(session)) {
         session->end = "failures-per-address-limit";
         session_disconnect(session);
     } else if (!is_welcome(session)) {
         session_end(session, POP3_END_LIMIT, NULL);
-    } else if (session->tls_first) {
+    }
+    return session->end == NULL;
+}
+
+void session_begin(struct session *session)
+{
+    if (!session_admit(session)) {
+        return;
+    }
+    if (session->tls_first) {
         begin_tls(session, session->input);
         wipe_held(session);
         deadlines_arm(session);
@@ -574,7 +592,7 @@ void session_accept(struct listener *listener)
         pop3_server_init(session->engine_memory, &worker->options, &session->connection);
     if ((listener->kind & LISTENER_PROXY) != 0) {
         proxied_begin(session);
-    } else {
+    } else if (proxied_offer(session)) {
         session_begin(session);
     }
 }

@@ -141,6 +141,9 @@ enum pop3_failure session_failure_of(enum error_kind kind);
 /* It is known who the client is, or that nobody will tell: its session begins, if it is welcome. */
 void session_begin(struct session *session);
 
+/* Fills what depends on who the client is, and counts him; false: he is not welcome, and it is over. */
+bool session_admit(struct session *session);
+
 /* Gives back its place in the limits. */
 void session_uncount(struct session *session);
 
@@ -149,6 +152,12 @@ void session_uncount(struct session *session);
 void proxied_begin(struct session *session);
 /* Octets of the header, `session->input`. What is left there then is the client's. */
 void proxied_take_header(struct session *session);
+/* A connection to another listener: if it is a proxy's, XCLIENT may say who its client is. False: there is no
+ * place for it, and it is over. */
+bool proxied_offer(struct session *session);
+void proxied_xclient(struct session *session, const struct pop3_server_event *event);
+/* A login begins: whose address it is will not be told any more. False: it is not welcome, and over. */
+bool proxied_settle(struct session *session);
 
 /* deadlines.c */
 void deadlines_arm(struct session *session);

@@ -214,8 +214,10 @@ def test_a_second_header_is_no_header(world):
     """What comes behind the first is the client's, who would like to be somebody else."""
     server = proxied(world)
     with connect(server) as client:
-        client.send(HEADERS["v1"][0] + proxy_header.v1("127.0.0.1") + b"QUIT\r\n")
+        client.send(HEADERS["v1"][0])
         assert client.line().startswith(b"+OK")
+        client.lines(b"CAPA")
+        client.send(proxy_header.v1("127.0.0.1") + b"QUIT\r\n")
         assert client.reply().startswith(b"-ERR")
         assert client.reply() == b"+OK Goodbye"
     assert sessions(server, 1)[0]["address"] == HEADERS["v1"][1]

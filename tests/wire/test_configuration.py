@@ -38,6 +38,7 @@ SETTINGS = {
     ("proxy", "listen-tls"): "none",
     ("proxy", "from"): "none",
     ("proxy", "header-timeout"): "5s",
+    ("proxy", "xclient"): "no",
     ("proxy", "client-tls"): "unknown",
     ("limits", "connections"): "10000",
     ("limits", "connections-per-address"): "100",

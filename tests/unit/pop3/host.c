@@ -309,6 +309,9 @@ void host_answer(struct host *host, const struct pop3_server_event *event)
     case POP3_SERVER_AUTHENTICATE:
         on_authenticate(host, event);
         break;
+    case POP3_SERVER_CLIENT:
+        pop3_server_client_taken(host->session, &host->connection);
+        break;
     case POP3_SERVER_CANCEL:
         pop3_server_cancelled(host->session);
         break;
