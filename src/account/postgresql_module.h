@@ -2,8 +2,7 @@
 #ifndef RESTANTE_ACCOUNT_POSTGRESQL_MODULE_H
 #define RESTANTE_ACCOUNT_POSTGRESQL_MODULE_H
 
-/* The shared object that is linked with libpq, so that restante itself is not: it lies in the folder that restante's
- * run path names. */
+/* The shared object that is linked with libpq, so that restante itself is not. */
 
 #include "account/source.h"
 #include "base/attributes.h"

@@ -8,10 +8,19 @@
 
 static const struct source_type *type; /* of the module; NULL: not loaded */
 
+/* From the folder of the program: as built; as installed. */
+static const char *const places[] = {
+    "$ORIGIN/../account/" POSTGRESQL_MODULE,
+    "$ORIGIN/../" RESTANTE_MODULES "/" POSTGRESQL_MODULE,
+};
+
 /* The module stays loaded to the end of the process. */
 static int load(struct error *error)
 {
-    void *module = dlopen(POSTGRESQL_MODULE, RTLD_NOW | RTLD_LOCAL);
+    void *module = NULL;
+    for (size_t i = 0; i < sizeof places / sizeof places[0] && module == NULL; i++) {
+        module = dlopen(places[i], RTLD_NOW | RTLD_LOCAL);
+    }
     const struct postgresql_module *found =
         module == NULL ? NULL : dlsym(module, POSTGRESQL_MODULE_SYMBOL);
     if (found == NULL) {
