@@ -29,37 +29,39 @@ static void on_done(void *owner, struct bytes output, const struct error *error)
     (void)snprintf(answer->error, sizeof answer->error, "%s", error == NULL ? "" : error->text);
 }
 
-static struct answer run(const char *command, const char *input, uint64_t timeout_ms)
+/* Borrowed until the next one. */
+static const struct answer *run(const char *command, const char *input, uint64_t timeout_ms)
 {
     const char *const arguments[] = {"/bin/sh", "-c", command, NULL};
     const struct helper_options options = {
         .arguments = arguments, .input = bytes_of(input), .timeout_ms = timeout_ms};
-    struct answer answer = {0};
+    static struct answer answer; /* large */
     struct error error;
     uv_loop_t loop;
+    memset(&answer, 0, sizeof answer);
     assert_int_equal(uv_loop_init(&loop), 0);
     assert_non_null(helper_start(&loop, &options, on_done, &answer, &error));
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&loop), 0);
     assert_int_equal(answer.calls, 1);
-    return answer;
+    return &answer;
 }
 
 static void test_it_reads_and_prints(void **state)
 {
     (void)state;
-    struct answer answer = run("cat; echo .", "octets", 10000);
-    assert_string_equal(answer.output, "octets.\n");
-    assert_string_equal(answer.error, "");
+    const struct answer *answer = run("cat; echo .", "octets", 10000);
+    assert_string_equal(answer->output, "octets.\n");
+    assert_string_equal(answer->error, "");
 }
 
 static void test_its_end_is_told(void **state)
 {
     (void)state;
-    assert_non_null(strstr(run("exit 3", "", 10000).error, "status 3"));
-    assert_non_null(strstr(run("kill -9 $$", "", 10000).error, "signal 9"));
-    assert_non_null(strstr(run("yes", "", 300).error, "did not end within 0.3 s"));
-    assert_non_null(strstr(run("yes | head -c 9000", "", 10000).error, "over 8448 octets"));
+    assert_non_null(strstr(run("exit 3", "", 10000)->error, "status 3"));
+    assert_non_null(strstr(run("kill -9 $$", "", 10000)->error, "signal 9"));
+    assert_non_null(strstr(run("yes", "", 300)->error, "did not end within 0.3 s"));
+    assert_non_null(strstr(run("yes | head -c 9000", "", 10000)->error, "over 8448 octets"));
 }
 
 /* With what it has started. */
@@ -73,10 +75,10 @@ static void test_what_hangs_is_ended(void **state)
     FILE *file = fdopen(descriptor, "r");
     (void)snprintf(command, sizeof command, "sleep 100 & echo $! >%s; wait; echo late", path);
     uint64_t before_ms = uv_hrtime() / 1000000;
-    struct answer answer = run(command, "", 300);
+    const struct answer *answer = run(command, "", 300);
     assert_true(uv_hrtime() / 1000000 - before_ms < 5000);
-    assert_non_null(strstr(answer.error, "did not end within 0.3 s"));
-    assert_string_equal(answer.output, "");
+    assert_non_null(strstr(answer->error, "did not end within 0.3 s"));
+    assert_string_equal(answer->output, "");
     assert_non_null(fgets(text, sizeof text, file));
     (void)fclose(file);
     (void)remove(path);
@@ -101,10 +103,10 @@ static void test_a_child_that_stays_holds_up_nobody(void **state)
 {
     (void)state;
     uint64_t before_ms = uv_hrtime() / 1000000;
-    struct answer answer = run("sleep 3 & echo take", "", 10000);
+    const struct answer *answer = run("sleep 3 & echo take", "", 10000);
     assert_true(uv_hrtime() / 1000000 - before_ms < 2500);
-    assert_string_equal(answer.output, "take\n");
-    assert_string_equal(answer.error, "");
+    assert_string_equal(answer->output, "take\n");
+    assert_string_equal(answer->error, "");
 }
 
 static void test_who_cancels_hears_nothing(void **state)
