@@ -7,6 +7,7 @@
 #include "base/container_of.h"
 #include "fetch/task_state.h"
 #include "sasl/client.h"
+#include "sasl/prepare.h"
 
 /* An exchange of SASL. What SCRAM computes from a password may take seconds, so a thread does it; who no longer
  * waits for it leaves the exchange to that thread. */
@@ -42,11 +43,37 @@ static bool begin_utf8(struct task *task)
     return pop3_client_utf8(task->client) == POP3_CLIENT_TAKEN;
 }
 
+/* RFC 6856 section 2.2: beyond ASCII only where the server announces UTF8 USER, and prepared. False: the task has
+ * failed. */
+static bool prepare(struct task *task, struct bytes text, enum sasl_prepare_use use,
+                    uint8_t memory[SASL_PREPARED_OCTETS], struct bytes *prepared_out)
+{
+    uint32_t set = pop3_client_capabilities(task->client)->set;
+    struct error error;
+    if (sasl_prepare(text, use, memory, prepared_out, &error) < 0) {
+        task_fail(task, ERROR_CONFIGURATION, "the user's name or password cannot be sent: %s",
+                  error.text);
+        return false;
+    }
+    if (prepared_out->data != memory || (set & POP3_CAPABILITY_UTF8_USER) != 0) {
+        return true;
+    }
+    task_fail(task, ERROR_PERMANENT,
+              "the server does not say that it takes letters beyond ASCII in a name or password by "
+              "%s (UTF8 USER); if it has AUTH, write auth = PLAIN",
+              task->login.name);
+    return false;
+}
+
 static bool begin_user(struct task *task)
 {
-    enum pop3_client_refusal refusal =
-        pop3_client_user(task->client, task->account->user, strlen(task->account->user));
+    uint8_t memory[SASL_PREPARED_OCTETS];
+    struct bytes name;
     task->login.name = "USER";
+    if (!prepare(task, bytes_of(task->account->user), SASL_PREPARE_QUERY, memory, &name)) {
+        return true;
+    }
+    enum pop3_client_refusal refusal = pop3_client_user(task->client, name.data, name.size);
     if (refusal != POP3_CLIENT_TAKEN) {
         task_fail(task, ERROR_CONFIGURATION,
                   "the user's name cannot be sent: it is too long, or "
@@ -58,15 +85,23 @@ static bool begin_user(struct task *task)
 static bool begin_apop(struct task *task)
 {
     const char *timestamp = pop3_client_timestamp(task->client);
-    const char *user = task->account->user;
+    uint8_t name_memory[SASL_PREPARED_OCTETS], memory[SASL_PREPARED_OCTETS];
+    struct bytes user, password;
     char digest[SASL_APOP_DIGEST_SIZE];
     task->login.name = "APOP";
+    if (!prepare(task, bytes_of(task->account->user), SASL_PREPARE_QUERY, name_memory, &user) ||
+        !prepare(task, secret_octets(task->password), SASL_PREPARE_STORED, memory, &password)) {
+        return true;
+    }
     if (timestamp == NULL) {
         task_fail(task, ERROR_PERMANENT, "the server has no APOP; write another auth");
-    } else if (sasl_apop_digest(bytes_of(timestamp), secret_octets(task->password), digest) < 0) {
+    } else if (sasl_apop_digest(bytes_of(timestamp), password, digest) < 0) {
         task_fail(task, ERROR_TEMPORARY, "no memory");
-    } else if (pop3_client_apop(task->client, user, strlen(user), digest) != POP3_CLIENT_TAKEN) {
+    } else if (pop3_client_apop(task->client, user.data, user.size, digest) != POP3_CLIENT_TAKEN) {
         task_fail(task, ERROR_CONFIGURATION, "the user's name cannot be sent by APOP");
+    }
+    if (password.data == memory) {
+        explicit_bzero(memory, sizeof memory);
     }
     return true;
 }
@@ -175,11 +210,18 @@ bool login_step(struct task *task)
 
 static void begin_pass(struct task *task)
 {
-    struct bytes password = secret_octets(task->password);
+    uint8_t memory[SASL_PREPARED_OCTETS];
+    struct bytes password;
+    if (!prepare(task, secret_octets(task->password), SASL_PREPARE_QUERY, memory, &password)) {
+        return;
+    }
     if (pop3_client_pass(task->client, password.data, password.size) != POP3_CLIENT_TAKEN) {
         task_fail(task, ERROR_CONFIGURATION,
                   "the password cannot be sent by PASS: it is too long, "
                   "or has control characters");
+    }
+    if (password.data == memory) {
+        explicit_bzero(memory, sizeof memory);
     }
 }
 

@@ -12,6 +12,7 @@
 
 #include "sasl/bearer_text.h"
 #include "sasl/client_exchange.h"
+#include "sasl/prepare.h"
 
 enum { MD5_OCTETS = 16 };
 
@@ -56,16 +57,29 @@ enum sasl_mechanism sasl_client_choose(const char *offered, const struct sasl_cl
     return SASL_MECHANISM_COUNT;
 }
 
-static bool keep(struct bytes octets, uint8_t *out, size_t capacity, size_t *size_out)
+/* Prepared, as the server does it to what it compares with: RFC 4616 section 2, RFC 5802 section 2.2. */
+static int keep(struct bytes octets, uint8_t *out, size_t capacity, size_t *size_out,
+                struct error *error)
 {
-    if (octets.size > capacity || bytes_find(octets, '\0') < octets.size) {
-        return false;
+    uint8_t memory[SASL_PREPARED_OCTETS];
+    struct bytes prepared;
+    struct error reason;
+    if (sasl_prepare(octets, SASL_PREPARE_QUERY, memory, &prepared, &reason) < 0) {
+        return error_set(error, ERROR_CONFIGURATION, 0,
+                         "the user's name or password cannot be sent: %s", reason.text);
     }
-    if (octets.size > 0) {
-        memcpy(out, octets.data, octets.size);
+    int result = 0;
+    if (prepared.size > capacity) {
+        result =
+            error_set(error, ERROR_CONFIGURATION, 0, "the user's name or password is too long");
+    } else if (prepared.size > 0) {
+        memcpy(out, prepared.data, prepared.size);
+        *size_out = prepared.size;
     }
-    *size_out = octets.size;
-    return true;
+    if (prepared.data == memory) {
+        sodium_memzero(memory, sizeof memory);
+    }
+    return result;
 }
 
 static int keep_identity(struct sasl_client *client, const struct sasl_client_identity *identity,
@@ -77,12 +91,11 @@ static int keep_identity(struct sasl_client *client, const struct sasl_client_id
     if (token && !bearer_is_token(identity->password)) {
         return error_set(error, ERROR_CONFIGURATION, 0, "what was given as the token is none");
     }
-    if (!keep(identity->name, client->name, sizeof client->name, &client->name_size) ||
-        !keep(identity->password, client->password, most, &client->password_size) ||
-        !keep(identity->authorization, client->authorization, sizeof client->authorization,
-              &client->authorization_size)) {
-        return error_set(error, ERROR_CONFIGURATION, 0,
-                         "the user's name or password is too long, or has a NUL in it");
+    if (keep(identity->name, client->name, sizeof client->name, &client->name_size, error) < 0 ||
+        keep(identity->password, client->password, most, &client->password_size, error) < 0 ||
+        keep(identity->authorization, client->authorization, sizeof client->authorization,
+             &client->authorization_size, error) < 0) {
+        return -1;
     }
     if (client->name_size == 0 && family != SASL_FAMILY_EXTERNAL) {
         return error_set(error, ERROR_CONFIGURATION, 0, "the user's name is empty");

@@ -25,7 +25,8 @@ enum {
     SASL_CLIENT_ITERATIONS_MOST = 10000000   /* of SCRAM: seconds, not hours */
 };
 
-/* Copied; without NUL. */
+/* Copied, and prepared (sasl/prepare.h) as a query: a password may have characters newer than Unicode 3.2, which
+ * servers that do not prepare take. */
 struct sasl_client_identity {
     struct bytes name;          /* who logs in */
     struct bytes password;      /* nothing for EXTERNAL; the token for OAUTHBEARER and XOAUTH2 */

@@ -2,11 +2,13 @@
 """restante fetch against servers that mean harm: mail stays whole and single, and the run ends and says why."""
 
 import base64
+import hashlib
 import os
 import re
 import subprocess
 import threading
 import time
+import unicodedata
 from types import SimpleNamespace
 
 import pytest
@@ -339,6 +341,34 @@ def test_utf8_is_said_where_it_is_announced(person, authority, certificate, answ
         assert words[:len(order) + 3] == [*order, b"UTF8", b"USER", b"PASS"]
         assert server.count(b"UTF8") == server.count(b"PASS") and not server.messages
         assert (b"refuses it: not today" in result.err) == answer.startswith(b"-")
+
+
+BEYOND = "jos\u00e9", "p\u00e4ss"
+
+
+@pytest.mark.parametrize("auth", ["USER", "APOP", "PLAIN"])
+@pytest.mark.parametrize("announced", [b"UTF8 USER", b"UTF8"])
+def test_letters_beyond_ascii_need_utf8_user(person, announced, auth):
+    """RFC 6856 section 2.2; and they go out prepared. AUTH is SASL's matter: it has always had UTF-8."""
+    def taken(server, *_):
+        return b"+OK\r\n"
+
+    answers = {"greeting": b"+OK <1.2@hostile>\r\n", b"UTF8": b"+OK\r\n", b"APOP": taken, b"AUTH": taken}
+    capabilities = (b"USER", b"UIDL", announced, b"SASL PLAIN")
+    with Hostile(messages(1), answers, capabilities=capabilities) as server:
+        decomposed = [unicodedata.normalize("NFD", text) for text in BEYOND]
+        person.password.write_text(decomposed[1])
+        result = person.take(server, "--user", decomposed[0], "--auth", auth)
+        sent = b"\n".join(server.commands)
+        if auth == "PLAIN" or announced == b"UTF8 USER":
+            assert result.returncode == 0, result.err
+            name, password = (text.encode() for text in BEYOND)
+            digest = hashlib.md5(b"<1.2@hostile>" + password).hexdigest().encode()
+            assert {"USER": b"USER " + name + b"\nPASS " + password, "APOP": b"APOP " + name + b" " + digest,
+                    "PLAIN": base64.b64encode(b"\0" + name + b"\0" + password)}[auth] in sent
+        else:
+            assert result.returncode == EX_UNAVAILABLE and b"auth = PLAIN" in result.err, result.err
+            assert not any(server.count(word) for word in (b"USER", b"PASS", b"APOP", b"AUTH"))
 
 
 LONG = b"x" * 65536

@@ -358,13 +358,54 @@ static void test_our_server(void **state)
     assert_false(logs_in(SASL_SCRAM_SHA_256, misled, &server, "b=,c"));
 }
 
+/* RFC 4616 section 2, RFC 5802 section 5.1. */
+static void test_names_and_passwords_are_prepared(void **state)
+{
+    static const struct {
+        const char *name, *password;
+        const char *sent; /* NULL: refused */
+    } cases[] = {
+        {"jose\xCC\x81", "p\xC3\xA4ss", "_jos\xC3\xA9_p\xC3\xA4ss"},
+        {"a\xC2\xAD", "x\xF0\x9F\x98\x80", "_a_x\xF0\x9F\x98\x80"},
+        {"a", "p\x07", NULL},
+        {"caf\xE9", "x", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sasl_client_identity identity = {.name = bytes_of(cases[i].name),
+                                                .password = bytes_of(cases[i].password)};
+        struct sasl_client_facts facts = {0};
+        struct sasl_client *made;
+        struct sasl_client_event first;
+        struct error error;
+        int result = sasl_client_create(SASL_PLAIN, &identity, &facts, &made, &error);
+        assert_int_equal(result, cases[i].sent == NULL ? -1 : 0);
+        if (result < 0) {
+            assert_int_equal(error.kind, ERROR_CONFIGURATION);
+            continue;
+        }
+        sasl_client_begin(made, &first);
+        assert_int_equal(first.octets.size, strlen(cases[i].sent));
+        for (size_t j = 0; j < first.octets.size; j++) {
+            uint8_t octet = first.octets.data[j];
+            assert_int_equal(octet == 0 ? '_' : octet, (uint8_t)cases[i].sent[j]);
+        }
+        (void)sasl_client_free(made);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scram_sha_256),    cmocka_unit_test(test_scram_sha_1),
-        cmocka_unit_test(test_digests),          cmocka_unit_test(test_what_is_sent_as_it_is),
-        cmocka_unit_test(test_servers_that_lie), cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_identities),       cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_names_and_passwords_are_prepared),
+        cmocka_unit_test(test_scram_sha_256),
+        cmocka_unit_test(test_scram_sha_1),
+        cmocka_unit_test(test_digests),
+        cmocka_unit_test(test_what_is_sent_as_it_is),
+        cmocka_unit_test(test_servers_that_lie),
+        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_identities),
+        cmocka_unit_test(test_choice),
         cmocka_unit_test(test_our_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
