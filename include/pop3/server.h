@@ -70,6 +70,7 @@ struct pop3_server_options {
     uint32_t login_delay_seconds; /* LOGIN-DELAY; 0: not announced */
     uint32_t max_bad_commands; /* in a row; then the connection is closed politely; 0: no limit */
     int utf8;                  /* nonzero: UTF8 is offered (RFC 6856 section 2) */
+    int utf8_user; /* nonzero: with USER: the host prepares names and passwords (section 2.2) */
 };
 
 /* Facts of one connection. Borrowed until it is replaced by pop3_server_tls_started or the session ends. */

@@ -86,8 +86,16 @@ int account_check(const struct account *account, const struct secret *secret, si
                   struct error *error)
 {
     struct bytes octets = secret_octets(secret);
+    struct secret *prepared = NULL;
+    int result = 0;
     *number_out = ACCOUNT_SECRETS_MAX;
-    int result = find(account, secret, number_out, error);
+    if (secret_prepare(secret, SASL_PREPARE_QUERY, &prepared, NULL) == 0 && prepared != NULL) {
+        result = find(account, prepared, number_out, error);
+        (void)secret_free(prepared);
+    }
+    if (result == 0 && *number_out == ACCOUNT_SECRETS_MAX) {
+        result = find(account, secret, number_out, error);
+    }
     secret_wipe_stack();
     if (result < 0) {
         return -1;

@@ -16,7 +16,8 @@ enum {
 
 /* Blocks: off the loops only. 0 and the number of the secret that it is; ERROR_BAD_CREDENTIALS: it is none of
  * the account's, or the account may not log in; else as verifier_check. All secrets are tried, whichever it
- * is, so that the time tells nothing. Rules are not looked at. */
+ * is, so that the time tells nothing. One that preparation changes (RFC 4013) is tried prepared, and then as it
+ * came: what was kept before, or by others, may be of that. Rules are not looked at. */
 int account_check(const struct account *account, const struct secret *secret, size_t *number_out,
                   struct error *error) MUST_CHECK;
 /* The octets that account_check will take. */

@@ -168,7 +168,8 @@ static int no_such_user(struct bytes name, struct error *error)
 static int find_folded(const struct accounts *accounts, struct bytes name, uint32_t *index_out,
                        struct error *error)
 {
-    uint8_t folded[USER_NAME_OCTETS_MAX];
+    uint8_t folded[USER_NAME_OCTETS_MAX], memory[SASL_PREPARED_OCTETS];
+    name = accounts_table_name(name, memory);
     if (user_name_check(name, error) < 0) {
         return -1;
     }
@@ -193,7 +194,10 @@ int accounts_lookup(const struct accounts *accounts, struct bytes name,
     if (accounts_at(accounts, index, account_out, error) < 0) {
         return -1;
     }
-    if (!bytes_equal_ignoring_case(bytes_of((*account_out)->name), name)) { /* the hash collided */
+    uint8_t found[SASL_PREPARED_OCTETS], wanted[SASL_PREPARED_OCTETS];
+    struct bytes its_name = accounts_table_name(bytes_of((*account_out)->name), found);
+    if (!bytes_equal_ignoring_case(its_name, accounts_table_name(name, wanted))) {
+        /* the hash collided */
         *account_out = account_free(*account_out);
         return no_such_user(name, error);
     }

@@ -95,7 +95,8 @@ int accounts_locate(const struct accounts *accounts, struct bytes name,
 /* All that follow may be called from any thread. They read one line of the file, which takes a
  * microsecond; ERROR_TEMPORARY if someone wrote into the file since it was loaded: load again. */
 
-/* Finds a name as it is given, else in lower case (ASCII only), as Dovecot does: people type "Alice".
+/* Finds a name, prepared by SASLprep as those of the file are for the comparison, as it is given, else in lower
+ * case (ASCII only), as Dovecot does: people type "Alice".
  * ERROR_NO_SUCH_USER: nobody is called so, or could be (user_name_check). ERROR_TEMPORARY, with the mistake:
  * the line that has the name is not as it should be; mail for it waits. */
 int accounts_lookup(const struct accounts *accounts, struct bytes name,

@@ -25,6 +25,12 @@ uint64_t accounts_table_hash(const struct accounts *accounts, struct bytes octet
     return value;
 }
 
+struct bytes accounts_table_name(struct bytes name, uint8_t memory[SASL_PREPARED_OCTETS])
+{
+    struct bytes prepared;
+    return sasl_prepare(name, SASL_PREPARE_QUERY, memory, &prepared, NULL) == 0 ? prepared : name;
+}
+
 int accounts_table_add(struct accounts *accounts, const struct line *line, struct bytes name,
                        struct error *error)
 {
@@ -41,6 +47,8 @@ int accounts_table_add(struct accounts *accounts, const struct line *line, struc
         accounts->entries = entries;
         accounts->capacity = capacity;
     }
+    uint8_t memory[SASL_PREPARED_OCTETS];
+    name = accounts_table_name(name, memory);
     accounts->entries[accounts->count++] =
         (struct accounts_entry){.name_hash = accounts_table_hash(accounts, name),
                                 .offset = line->offset,

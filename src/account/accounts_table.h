@@ -51,6 +51,10 @@ const char *accounts_table_path(const struct accounts *accounts);
 
 uint64_t accounts_table_hash(const struct accounts *accounts, struct bytes octets);
 
+/* The name as the table knows it: prepared (RFC 4013), in `memory` if that changes it; one that cannot be
+ * prepared, as it is. */
+struct bytes accounts_table_name(struct bytes name, uint8_t memory[SASL_PREPARED_OCTETS]);
+
 /* Appends the entry of a line. ERROR_CONFIGURATION: too many; ERROR_TEMPORARY: no memory. */
 int accounts_table_add(struct accounts *accounts, const struct line *line, struct bytes name,
                        struct error *error) MUST_CHECK;

@@ -119,6 +119,24 @@ int secret_append(struct secret *secret, struct bytes octets, struct error *erro
     return 0;
 }
 
+int secret_prepare(const struct secret *secret, enum sasl_prepare_use use,
+                   struct secret **prepared_out, struct error *error)
+{
+    uint8_t memory[SASL_PREPARED_OCTETS];
+    struct bytes octets = {.data = secret->octets, .size = secret->size};
+    struct bytes prepared;
+    *prepared_out = NULL;
+    if (sasl_prepare(octets, use, memory, &prepared, error) < 0) {
+        return -1;
+    }
+    if (prepared.data == octets.data) {
+        return 0;
+    }
+    int result = bytes_equal(prepared, octets) ? 0 : secret_create(prepared, prepared_out, error);
+    sodium_memzero(memory, sizeof memory);
+    return result;
+}
+
 struct bytes secret_octets(const struct secret *secret)
 {
     return (struct bytes){.data = secret->octets, .size = secret->size};

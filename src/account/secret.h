@@ -9,6 +9,7 @@
 #include "base/attributes.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "sasl/prepare.h"
 
 enum {
     SECRET_OCTETS_MAX = 512,
@@ -29,6 +30,11 @@ int secret_create_token(struct bytes octets, struct secret **secret_out,
 
 /* Appends octets that come in pieces. ERROR_LIMIT, and nothing is appended, where they do not fit. */
 int secret_append(struct secret *secret, struct bytes octets, struct error *error) MUST_CHECK;
+
+/* The prepared form of a secret (sasl_prepare), as a secret of its own; NULL where it is the same. ERROR_USAGE:
+ * there is none; else as secret_create. */
+int secret_prepare(const struct secret *secret, enum sasl_prepare_use use,
+                   struct secret **prepared_out, struct error *error) MUST_CHECK;
 
 /* Borrowed until the secret is freed; a NUL that is not part of `size` follows the octets. */
 struct bytes secret_octets(const struct secret *secret);

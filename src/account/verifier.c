@@ -199,8 +199,16 @@ int verifier_make(const char *scheme, const struct secret *secret, const struct 
     if (bytes_find(octets, 0) < octets.size) {
         return error_set(error, ERROR_USAGE, 0, "the password has a NUL octet in it");
     }
-    int result = is_argon2id(scheme) ? verifier_argon2_make(secret, verifier_out, error)
-                                     : verifier_scram_make(secret, alike, verifier_out, error);
+    struct secret *prepared;
+    struct error reason;
+    if (secret_prepare(secret, SASL_PREPARE_STORED, &prepared, &reason) < 0) {
+        return error_set(error, reason.kind, 0, "the password cannot be kept: %s; choose another",
+                         reason.text);
+    }
+    const struct secret *kept = prepared != NULL ? prepared : secret;
+    int result = is_argon2id(scheme) ? verifier_argon2_make(kept, verifier_out, error)
+                                     : verifier_scram_make(kept, alike, verifier_out, error);
+    (void)secret_free(prepared);
     secret_wipe_stack();
     return result;
 }

@@ -63,9 +63,10 @@ bool verifier_text(struct bytes verifier, struct bytes *password_out);
 /* Is `scheme` one that verifier_make makes: "scram-sha-256" or "argon2id", in any case? ERROR_USAGE: no. */
 int verifier_check_scheme(const char *scheme, struct error *error) MUST_CHECK;
 
-/* Writes a new verifier, with a random salt or, of SCRAM, with the salt and the iterations of `alike` unless
- * that is NULL. ERROR_USAGE: a scheme that verifier_check_scheme refuses, or a secret that is empty or has a
- * NUL; ERROR_TEMPORARY: no memory. */
+/* Writes a new verifier of the prepared secret (RFC 4013, as a stored string), with a random salt or, of SCRAM,
+ * with the salt and the iterations of `alike` unless that is NULL. ERROR_USAGE: a scheme that
+ * verifier_check_scheme refuses, or a secret that is empty or cannot be prepared, with the reason;
+ * ERROR_TEMPORARY: no memory. */
 int verifier_make(const char *scheme, const struct secret *secret, const struct scram_keys *alike,
                   char verifier_out[VERIFIER_MADE_OCTETS], struct error *error) MUST_CHECK;
 

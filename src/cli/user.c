@@ -21,6 +21,7 @@
 #include "cli/ask_secret.h"
 #include "cli/cli.h"
 #include "cli/user.h"
+#include "sasl/prepare.h"
 #include "server/control.h"
 
 /* Options, as bits. */
@@ -208,12 +209,31 @@ static int make_file(const struct user_job *job, struct error *error)
     return accounts_create(job->configuration.accounts_file, uid, gid, error);
 }
 
+/* The name of a new account is kept prepared, so that whoever types it is found (RFC 4013). */
+static int prepare_name(struct user_job *job, struct error *error)
+{
+    uint8_t memory[SASL_PREPARED_OCTETS];
+    struct bytes prepared;
+    struct error reason;
+    if (user_name_check(bytes_of(job->name), error) < 0) {
+        return -1;
+    }
+    if (sasl_prepare(bytes_of(job->name), SASL_PREPARE_STORED, memory, &prepared, &reason) < 0) {
+        return error_set(error, reason.kind, 0, "nobody can be called %s: %s", job->shown,
+                         reason.text);
+    }
+    (void)snprintf(job->prepared, sizeof job->prepared, "%.*s", (int)prepared.size,
+                   (const char *)prepared.data);
+    job->name = job->prepared;
+    return 0;
+}
+
 static int run_add(struct user_job *job)
 {
     struct error error;
     char verifier[VERIFIER_MADE_OCTETS];
-    if (check_name(job, true, &error) < 0 || make_verifier(job, verifier, &error) < 0 ||
-        make_file(job, &error) < 0) {
+    if (prepare_name(job, &error) < 0 || check_name(job, true, &error) < 0 ||
+        make_verifier(job, verifier, &error) < 0 || make_file(job, &error) < 0) {
         return cli_fail(&error);
     }
     return change(job, ACCOUNTS_ADD, verifier);

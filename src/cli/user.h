@@ -6,6 +6,7 @@
  * user_secrets.c its app passwords and rules. */
 
 #include "account/accounts.h"
+#include "sasl/prepare.h"
 #include "server/configuration.h"
 
 struct user_job {
@@ -13,6 +14,7 @@ struct user_job {
     const char *name;
     const char *app_password; /* its name; NULL: none is meant */
     char shown[256];          /* the account's name, as a terminal may see it */
+    char prepared[SASL_PREPARED_OCTETS + 1];
 
     /* options; NULL: not given */
     const char *scheme;

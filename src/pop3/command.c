@@ -16,7 +16,7 @@ static const struct command commands[] = {
     {"TOP", "TOP", TRAN, 2, 2, {ARGUMENT_MESSAGE, ARGUMENT_LINES}, OFFER_ALWAYS, handle_top},
     {"USER", "USER", AUTH, 1, 1, {ARGUMENT_NAME}, OFFER_PASSWORD, handle_user},
     {"PASS", NULL, AUTH, 1, 1, {ARGUMENT_REST}, OFFER_PASSWORD, handle_pass},
-    {"APOP", NULL, AUTH, 2, 2, {ARGUMENT_TEXT, ARGUMENT_TEXT}, OFFER_APOP, handle_apop},
+    {"APOP", NULL, AUTH, 2, 2, {ARGUMENT_NAME, ARGUMENT_TEXT}, OFFER_APOP, handle_apop},
     {"AUTH", "SASL", AUTH, 0, 2, {ARGUMENT_TEXT, ARGUMENT_TEXT}, OFFER_SASL, handle_auth},
     {"STLS", "STLS", AUTH, 0, 0, {0}, OFFER_STLS, handle_stls},
     {"UIDL", "UIDL", TRAN, 0, 1, {ARGUMENT_MESSAGE}, OFFER_ALWAYS, handle_uidl},
@@ -210,7 +210,12 @@ static bool is_announced(const struct pop3_server *session, const struct command
 static void append_command(const struct pop3_server *session, const struct command *command,
                            struct buffer *out)
 {
-    const char *argument = command->offer == OFFER_SASL ? session->connection->sasl_mechanisms : "";
+    const char *argument = "";
+    if (command->offer == OFFER_SASL) {
+        argument = session->connection->sasl_mechanisms;
+    } else if (command->offer == OFFER_UTF8 && session->options->utf8_user != 0) {
+        argument = "USER";
+    }
     reply_append_line(out, bytes_of(command->capability), bytes_of(argument));
 }
 

@@ -10,6 +10,7 @@
 #include <sodium.h>
 
 #include "sasl/exchange.h"
+#include "sasl/prepare.h"
 
 size_t sasl_message_octets_max(enum sasl_mechanism mechanism)
 {
@@ -92,17 +93,23 @@ void sasl_done(struct sasl_server *server, struct sasl_event *event)
 
 bool sasl_take_name(struct sasl_server *server, struct bytes name)
 {
-    if (user_name_check(name, NULL) < 0) {
+    uint8_t memory[SASL_PREPARED_OCTETS];
+    struct bytes prepared;
+    if (sasl_prepare(name, SASL_PREPARE_QUERY, memory, &prepared, NULL) < 0 ||
+        user_name_check(prepared, NULL) < 0) {
         return false;
     }
-    memcpy(server->name, name.data, name.size);
-    server->name[name.size] = '\0';
+    memcpy(server->name, prepared.data, prepared.size);
+    server->name[prepared.size] = '\0';
     return true;
 }
 
 bool sasl_is_own_identity(const struct sasl_server *server, struct bytes identity)
 {
-    return identity.size == 0 || bytes_equal_ignoring_case(identity, bytes_of(server->name));
+    uint8_t memory[SASL_PREPARED_OCTETS];
+    struct bytes prepared;
+    return sasl_prepare(identity, SASL_PREPARE_QUERY, memory, &prepared, NULL) == 0 &&
+           (prepared.size == 0 || bytes_equal_ignoring_case(prepared, bytes_of(server->name)));
 }
 
 /* The end of the mechanisms that collect. */

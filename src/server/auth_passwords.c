@@ -6,6 +6,7 @@
 
 #include "account/account_secrets.h"
 #include "base/container_of.h"
+#include "sasl/prepare.h"
 #include "server/auth_search.h"
 #include "server/auth_secrets.h"
 #include "server/auth_state.h"
@@ -156,6 +157,23 @@ struct apop {
     size_t digest_size;
 };
 
+/* RFC 6856 section 2.2: the digest is of the prepared password; of one that was kept before it was prepared, as
+ * it is, where that is what the client knows. */
+static bool apop_fits(const struct apop *apop, struct bytes password)
+{
+    uint8_t memory[SASL_PREPARED_OCTETS];
+    struct bytes prepared;
+    struct bytes timestamp = bytes_of(apop->facts.timestamp);
+    struct bytes digest = {apop->digest, apop->digest_size};
+    bool fits = sasl_apop_fits(timestamp, password, digest);
+    if (sasl_prepare(password, SASL_PREPARE_STORED, memory, &prepared, NULL) == 0 &&
+        prepared.data == memory) {
+        fits = sasl_apop_fits(timestamp, prepared, digest) || fits;
+        sodium_memzero(memory, sizeof memory);
+    }
+    return fits;
+}
+
 /* Which secret of the account has this digest? ACCOUNT_SECRETS_MAX: none. Where there is none that it could be,
  * it is compared with one that nobody knows. */
 static size_t find_digest(const struct apop *apop, const struct account *account)
@@ -174,8 +192,7 @@ static size_t find_digest(const struct apop *apop, const struct account *account
         secrets.count = 1;
     }
     for (size_t i = 0; i < secrets.count; i++) {
-        if (sasl_apop_fits(bytes_of(apop->facts.timestamp), texts[i],
-                           (struct bytes){apop->digest, apop->digest_size})) {
+        if (apop_fits(apop, texts[i])) {
             number = secrets.numbers[i];
         }
     }

@@ -50,8 +50,15 @@ static int add(struct auth_secrets *secrets, size_t number, const struct scram_k
                const struct bytes *text, struct error *error)
 {
     size_t i = secrets->count;
+    struct secret *prepared = NULL;
     if (text != NULL && secret_create(*text, &secrets->texts[i], error) < 0) {
         return -1;
+    }
+    if (text != NULL &&
+        secret_prepare(secrets->texts[i], SASL_PREPARE_STORED, &prepared, NULL) == 0 &&
+        prepared != NULL) {
+        (void)secret_free(secrets->texts[i]); /* RFC 5802 section 2.2 */
+        secrets->texts[i] = prepared;
     }
     secrets->keys[i] = *keys;
     secrets->numbers[i] = (uint8_t)number;

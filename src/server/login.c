@@ -6,8 +6,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "base/container_of.h"
 #include "base/user_name.h"
+#include "sasl/prepare.h"
 #include "server/delegate_maildrop.h"
 #include "server/session.h"
 
@@ -294,16 +297,44 @@ static void ask_auth(struct session *session)
     }
 }
 
+/* Where UTF8 USER is announced, what cannot be prepared is refused (RFC 6856 section 2.2); else octets beyond
+ * ASCII are nobody's business but the accounts file's. */
+static bool is_acceptable(const struct session *session, struct bytes password)
+{
+    uint8_t memory[SASL_PREPARED_OCTETS];
+    struct bytes prepared = password;
+    bool can_prepare = sasl_prepare(password, SASL_PREPARE_QUERY, memory, &prepared, NULL) == 0;
+    if (can_prepare && prepared.data == memory) {
+        sodium_memzero(memory, sizeof memory);
+    }
+    return can_prepare || !session->worker->configuration.utf8;
+}
+
+enum error_kind login_take_name(struct session *session, struct bytes name)
+{
+    uint8_t memory[SASL_PREPARED_OCTETS];
+    struct bytes prepared = name;
+    bool can_prepare = sasl_prepare(name, SASL_PREPARE_QUERY, memory, &prepared, NULL) == 0;
+    session->asked_name = strndup((const char *)prepared.data, prepared.size);
+    if (session->asked_name == NULL) {
+        return ERROR_TEMPORARY;
+    }
+    bool is_name = (can_prepare || !session->worker->configuration.utf8) &&
+                   user_name_check(prepared, NULL) == 0;
+    return is_name ? ERROR_NONE : ERROR_NO_SUCH_USER;
+}
+
 void login_with_password(struct session *session, struct bytes name, struct bytes password)
 {
     struct error error;
-    session->asked_name = strndup((const char *)name.data, name.size);
-    if (session->asked_name == NULL || secret_create(password, &session->secret, &error) < 0) {
-        login_fail(session, ERROR_TEMPORARY);
-        return;
+    enum error_kind refusal = login_take_name(session, name);
+    if (refusal == ERROR_NONE && secret_create(password, &session->secret, &error) < 0) {
+        refusal = ERROR_TEMPORARY;
+    } else if (refusal == ERROR_NONE && !is_acceptable(session, password)) {
+        refusal = ERROR_BAD_CREDENTIALS;
     }
-    if (user_name_check(name, &error) < 0) {
-        login_fail(session, ERROR_NO_SUCH_USER);
+    if (refusal != ERROR_NONE) {
+        login_fail(session, refusal);
         return;
     }
     struct verification_answer answer;

@@ -97,23 +97,18 @@ static void ask(struct session *session, const struct auth_question *question)
 void login_apop(struct session *session, struct bytes name, struct bytes digest)
 {
     struct auth_facts facts;
-    struct error error;
-    struct auth_question question = {.type = AUTH_APOP,
-                                     .name = name,
-                                     .response = digest,
-                                     .address = session->address,
-                                     .facts = &facts};
+    struct auth_question question = {
+        .type = AUTH_APOP, .response = digest, .address = session->address, .facts = &facts};
     session->method = sasl_mechanism_name(SASL_APOP);
     login_facts(session, &facts);
-    session->asked_name = strndup((const char *)name.data, name.size);
     (void)snprintf(facts.timestamp, sizeof facts.timestamp, "%s", session->timestamp);
-    if (session->asked_name == NULL) {
-        login_fail(session, ERROR_TEMPORARY);
-    } else if (user_name_check(name, &error) < 0) {
-        login_fail(session, ERROR_NO_SUCH_USER);
-    } else {
-        ask(session, &question);
+    enum error_kind refusal = login_take_name(session, name);
+    if (refusal != ERROR_NONE) {
+        login_fail(session, refusal);
+        return;
     }
+    question.name = bytes_of(session->asked_name);
+    ask(session, &question);
 }
 
 static void collect(struct session *session, const struct sasl_event *event)

@@ -182,6 +182,8 @@ void login_forget_question(struct session *session);
 /* login_sasl.c */
 /* Fills what the connection offers: at its begin, and when TLS is there. */
 void login_offer(struct session *session);
+/* Keeps the name, prepared (RFC 4013), as the one that was asked for. ERROR_NO_SUCH_USER: nobody can be called so. */
+enum error_kind login_take_name(struct session *session, struct bytes name);
 void login_apop(struct session *session, struct bytes name, struct bytes digest);
 void login_sasl_begin(struct session *session, struct bytes mechanism, const struct bytes *initial);
 void login_sasl_continue(struct session *session, struct bytes response);

@@ -2,12 +2,17 @@
 /* Guessing passwords takes time: counts of failures that all workers share decide how long who has failed
  * waits for his next try. */
 #include "base/user_name.h"
+#include "sasl/prepare.h"
 #include "server/session.h"
 
-/* By address, and by the name that was given, in whatever case: whether it is anybody's must not show. */
+/* By address, and by the name that was given, prepared, in whatever case: whether it is anybody's must not show. */
 static void name_key(struct bytes name, uint8_t key_out[LIMITS_KEY_SIZE])
 {
-    uint8_t lower[USER_NAME_OCTETS_MAX + 1];
+    uint8_t lower[USER_NAME_OCTETS_MAX + 1], memory[SASL_PREPARED_OCTETS];
+    struct bytes prepared;
+    if (sasl_prepare(name, SASL_PREPARE_QUERY, memory, &prepared, NULL) == 0) {
+        name = prepared;
+    }
     size_t size = name.size < sizeof lower ? name.size : sizeof lower;
     for (size_t i = 0; i < size; i++) {
         uint8_t octet = name.data[i];

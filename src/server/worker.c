@@ -279,6 +279,7 @@ static int start(struct worker *worker, struct error *error)
         .login_delay_seconds = (uint32_t)((worker->configuration.login_delay_ms + 999) / 1000),
         .max_bad_commands = worker->configuration.max_bad_commands,
         .utf8 = worker->configuration.utf8,
+        .utf8_user = worker->configuration.utf8,
     };
     if (gethostname(worker->host, sizeof worker->host - 1) < 0) {
         memcpy(worker->host, "localhost", sizeof "localhost");

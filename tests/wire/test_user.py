@@ -166,20 +166,21 @@ def test_prompt_is_on_the_terminal_even_if_errors_are_not(world, terminal):
 
 @pytest.mark.parametrize("given, password", [
     (b"pw\n", b"pw"), (b"pw", b"pw"), (b"pw\r\n", b"pw"), (b" p w \n", b" p w "),
-    (b"pw\nsecond line\n", b"pw"), (b"p\rw\n", b"p\rw"), ("пароль\n".encode(), "пароль".encode()),
+    (b"pw\nsecond line\n", b"pw"), ("пароль\n".encode(), "пароль".encode()),
     (b"x" * 512 + b"\n", b"x" * 512)])
 def test_password_from_a_pipe_is_the_first_line(world, given, password):
     result = user(world, "passwd", "alice", password=given)
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
     assert is_right(world, "alice", password)
     assert not is_right(world, "alice", password + b"x") or len(password) == 512
-    assert b"\r" not in password or not is_right(world, "alice", password.replace(b"\r", b""))
 
 
 def test_a_name_cannot_steer_the_terminal(world):
     """U+009B is what ESC [ does, and no control character in octets."""
     name = "al\u009b31mice"
-    assert user(world, "add", name, password=b"x\n").returncode == 0
+    refused = user(world, "add", name, password=b"x\n")
+    assert refused.returncode == 64 and b"\xc2\x9b" not in refused.stderr
+    world.write_accounts({name: "x"})
     for words in (["add", name], ["check", name + "x"], ["list"]):
         result = user(world, *words, password=b"x\n")
         assert b"\\xc2\\x9b" in result.stdout + result.stderr

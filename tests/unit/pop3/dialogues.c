@@ -80,7 +80,7 @@ static int set_config(struct run *run, struct bytes line)
     struct bytes value;
     uint64_t number;
     if (is_key(line, "utf8", &value)) {
-        options->utf8 = is(value, "yes");
+        options->utf8 = options->utf8_user = is(value, "yes");
     } else if (is_key(line, "max-bad-commands", &value)) {
         if (number_parse(value, UINT32_MAX, &number) < 0) {
             return -1;
