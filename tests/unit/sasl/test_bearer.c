@@ -305,9 +305,7 @@ static void test_client_refuses_what_is_no_token(void **state)
                                             .password = bytes_of("x")};
     assert_int_equal(
         sasl_client_create(SASL_XOAUTH2, &identity, &(struct sasl_client_facts){0}, &client, NULL),
-        0);
-    sasl_client_begin(client, &answer);
-    assert_int_equal(answer.type, SASL_CLIENT_FAILED);
+        -1);
 }
 
 static void test_both_ends(void **state)
