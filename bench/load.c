@@ -4,6 +4,7 @@
  *
  *     load --case sessions --port N --corpus FOLDER --name NAME --users N --concurrency N --duration T
  *     load --case retrieve --port N --corpus FOLDER --name NAME --window N --duration T | --verify
+ *     load --case whole    --port N --corpus FOLDER --name NAME --window N --duration T | --verify
  *     load --case logins   --port N --corpus FOLDER --name NAME --repeat N
  *
  * It talks to 127.0.0.1 only. */
@@ -61,9 +62,9 @@ static int compare_times(const void *a, const void *b)
     return *left < *right ? -1 : *left > *right;
 }
 
-static uint32_t percentile(const struct load_times *sorted, unsigned percent)
+static uint32_t percentile(const struct load_times *sorted, unsigned per_mille)
 {
-    return sorted->count == 0 ? 0 : sorted->us[(sorted->count - 1) * percent / 100];
+    return sorted->count == 0 ? 0 : sorted->us[(sorted->count - 1) * per_mille / 1000];
 }
 
 /* Processor time of this program so far. */
@@ -82,10 +83,11 @@ static void report(const struct load_result *result, uint64_t used_us)
         qsort(result->times.us, result->times.count, sizeof *result->times.us, compare_times);
     }
     printf("{\"done\": %llu, \"octets\": %llu, \"seconds\": %.6f, \"busy\": %.3f, "
-           "\"p50_us\": %u, \"p99_us\": %u}\n",
+           "\"p50_us\": %u, \"p99_us\": %u, \"p999_us\": %u}\n",
            (unsigned long long)result->done, (unsigned long long)result->octets,
            (double)result->wall_us / 1e6, (double)used_us / (double)result->wall_us,
-           percentile(&result->times, 50), percentile(&result->times, 99));
+           percentile(&result->times, 500), percentile(&result->times, 990),
+           percentile(&result->times, 999));
 }
 
 enum letter {
@@ -169,7 +171,10 @@ static int run_case(const char *name, const struct load_options *options,
     if (name != NULL && strcmp(name, "logins") == 0) {
         return load_logins(options, result, error);
     }
-    return error_set(error, ERROR_USAGE, 0, "--case is sessions, retrieve or logins");
+    if (name != NULL && strcmp(name, "whole") == 0) {
+        return load_whole(options, result, error);
+    }
+    return error_set(error, ERROR_USAGE, 0, "--case is sessions, retrieve, whole or logins");
 }
 
 int main(int argc, char **argv)

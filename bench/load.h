@@ -38,6 +38,9 @@ int load_sessions(const struct load_options *options, struct load_result *result
                   struct error *error) MUST_CHECK;
 int load_retrieve(const struct load_options *options, struct load_result *result,
                   struct error *error) MUST_CHECK;
+/* Sessions one after the other, each of which takes the whole maildrop. */
+int load_whole(const struct load_options *options, struct load_result *result,
+               struct error *error) MUST_CHECK;
 int load_logins(const struct load_options *options, struct load_result *result,
                 struct error *error) MUST_CHECK;
 

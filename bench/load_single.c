@@ -278,6 +278,33 @@ int load_retrieve(const struct load_options *options, struct load_result *result
     return status;
 }
 
+int load_whole(const struct load_options *options, struct load_result *result, struct error *error)
+{
+    AUTO_FREE struct peer *peer = calloc(1, sizeof *peer);
+    struct load_options once = *options;
+    uint64_t began_us = load_now_us(), sessions = 0, octets = 0;
+    int status = peer == NULL ? error_set(error, ERROR_LIMIT, 0, "no memory") : 0;
+
+    once.duration_us = 0;
+    while (status == 0 && (sessions == 0 ||
+                           (!options->verify && load_now_us() < began_us + options->duration_us))) {
+        status = log_in(peer, &once, error);
+        if (status == 0) {
+            status = retrieve_all(peer, &once, result, error);
+        }
+        if (status == 0) {
+            status = log_out(peer, error);
+        }
+        peer_close(peer);
+        sessions++;
+        octets += result->octets;
+    }
+    result->done = sessions;
+    result->octets = octets;
+    result->wall_us = load_now_us() - began_us;
+    return status;
+}
+
 int load_logins(const struct load_options *options, struct load_result *result, struct error *error)
 {
     AUTO_FREE struct peer *peer = calloc(1, sizeof *peer);

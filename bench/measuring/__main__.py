@@ -16,10 +16,11 @@ from pathlib import Path
 import cases
 import curves
 import machine
+import mixed
 import more_cases
 import packages
+import peers
 import retrieval
-import servers
 import syscalls
 from corpus import Corpus
 from table import markdown, replace_results, unexplained
@@ -52,9 +53,9 @@ class Context:
         self.wrong = []
 
     def prepare(self, wanted):
-        packages.install("strace", "util-linux", "openssl", "gnuplot-nox")  # before there is no network
-        if any(name.startswith("dovecot") for name in wanted):
-            self.peers = packages.unpack(self.cache, ("dovecot-core", "dovecot-pop3d"))
+        packages.install("strace", "util-linux", "openssl", "gnuplot-nox", "python3-fusepy")  # before there is no network
+        if not {"floor", "restante"}.issuperset(wanted):
+            self.peers = packages.unpack(self.cache, peers.PACKAGES)
         self.compile()
         say("corpus ...")
         self.corpus.prepare()
@@ -90,13 +91,15 @@ def parse_arguments():
     what.add_argument("--curves", action="store_true", help="the curves only, into bench/curves/")
     what.add_argument("--syscalls", action="store_true",
                       help="system calls of a session and of a message, by name")
+    what.add_argument("--mixed", action="store_true",
+                      help="short sessions while others are slow, in three ways")
     what.add_argument("--retrieve", action="store_true",
                       help="restante fetch beside other retrievers, over two links")
     parser.add_argument("--write", action="store_true",
                         help="put the result into bench/README.md or bench/syscalls.md")
     parser.add_argument("--retrievers", default=",".join(retrieval.PROGRAMS),
                         help="with --retrieve: beside these only")
-    parser.add_argument("--servers", default=",".join(s.name for s in servers.ALL),
+    parser.add_argument("--servers", default=",".join(s.name for s in peers.ALL),
                         help="only these, separated by commas")
     parser.add_argument("--cases", default="", help="only cases whose first row contains this text")
     parser.add_argument("--rounds", type=int, help="how often each case is measured")
@@ -133,6 +136,13 @@ def measure_retrievers(arguments, context, network, server):
     return retrieval.markdown(times, retrieval.memory(context, server), about)
 
 
+def measure_mixed(context, load, network, running):
+    about = (f"Times of short sessions, {mixed.CONCURRENCY} at once, relative to the median of Restante's where there is "
+             f"nothing else; {network}; one core for each server with all its processes, another for all clients; "
+             f"{idleness(context)}.")
+    return mixed.markdown(mixed.measure(context, load, [one for one in running if one.serves_mail and not one.few_cases], say), about)
+
+
 def idleness(context):
     if context.load_before <= 0.7:
         return "the machine was otherwise idle"
@@ -151,35 +161,42 @@ def conditions(context, network, running):
 
 def run(arguments, context):
     wanted = ["restante"] if arguments.retrieve else arguments.servers.split(",")
-    chosen = [server for server in servers.ALL if server.name in wanted]
+    chosen = [server for server in peers.ALL if server.name in wanted]
     if len(chosen) != len(set(wanted)):
-        raise SystemExit(f"bench/run: servers are {', '.join(s.name for s in servers.ALL)}")
+        raise SystemExit(f"bench/run: servers are {', '.join(s.name for s in peers.ALL)}")
     context.prepare(wanted)
     network = machine.enter_own_network()
     machine.raise_descriptors()
     load = cases.Load(context)
     running = []
+    maildrops = None
     try:
+        if arguments.mixed:
+            maildrops = mixed.Maildrops(context)
         for kind in chosen:
             running.append(kind(context))
             running[-1].start()
         if arguments.retrieve:
             return measure_retrievers(arguments, context, network, running[0])
+        if arguments.mixed:
+            return measure_mixed(context, load, network, running)
         if arguments.syscalls:
             return syscalls.report(load, running)
         if not arguments.curves:
             measured = measure_all(arguments, load, running)
             context.wrong = list(unexplained(measured, BENCH / "unmet.md"))
         if arguments.curves or arguments.full:
-            large = [curves.Throughput(), curves.LoginTime(1_000_000), curves.Memory(10_000)]
-            small = [curves.Throughput(), curves.LoginTime(100_000), curves.Memory(1_000)]
-            curves.measure(large if arguments.full else small, load, running, BENCH / "curves", say)
+            drawn = [curves.Throughput(), curves.LoginTime(), curves.Memory(10_000 if arguments.full else 3_000)]
+            drawn = [curve for curve in drawn if arguments.cases in curve.name]
+            curves.measure(drawn, load, running, BENCH / "curves", say)
         if arguments.curves:
             return conditions(context, network, running)
         return markdown(measured, [s.name for s in chosen], conditions(context, network, running))
     finally:
         for server in running:
             server.stop()
+        if maildrops:
+            maildrops.close()
 
 
 def main():
@@ -199,7 +216,8 @@ def main():
         say(f"bench/run: {text}")
     if arguments.write and not arguments.curves:
         page = BENCH / ("syscalls.md" if arguments.syscalls else "README.md")
-        replace_results(page, result, "--retrieve " if arguments.retrieve else "")
+        kind = "--retrieve " if arguments.retrieve else "--mixed " if arguments.mixed else ""
+        replace_results(page, result, kind)
     return 1 if context.wrong else 0
 
 

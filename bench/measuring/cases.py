@@ -81,6 +81,7 @@ class Case:
     samples: dict = field(default_factory=dict)  # server -> figure -> list
     failures: dict = field(default_factory=dict)  # server -> what it did wrong
     rounds: int = 3
+    for_all = False  # also for servers that take part in few cases
 
     def takes(self, server):
         return True
@@ -102,8 +103,11 @@ class Case:
 
 
 class ShortSessions(Case):
-    def __init__(self):
-        super().__init__([
+    for_all = True
+    concurrency, drop = CONCURRENCY, corpus.SMALL
+
+    def __init__(self, rows=None):
+        super().__init__(rows or [
             Row("CPU of the server for 1 000 short sessions", "cpu",
                 Goal(1.3), Goal(1 / 6, text="<= 1/6")),
             Row("short sessions a second, one worker", "rate",
@@ -111,7 +115,7 @@ class ShortSessions(Case):
         ])
 
     def run(self, load, server, duration):
-        return load.measured(server, "sessions", corpus.SMALL, "--concurrency", str(CONCURRENCY),
+        return load.measured(server, "sessions", self.drop, "--concurrency", str(self.concurrency),
                              "--duration", duration)
 
     def prepare(self, load, server):
@@ -124,12 +128,42 @@ class ShortSessions(Case):
                 "busy": report["busy"], "p99_us": report["p99_us"]}
 
 
+class CrowdedSessions(ShortSessions):
+    """The same, with many more at once, each with a maildrop of its own."""
+
+    for_all = False
+    concurrency, drop = 1024, corpus.IDLE
+
+    def __init__(self):
+        super().__init__([Row("CPU of the server for 1 000 short sessions, 1 024 at once", "cpu"),
+                          Row("short sessions a second, 1 024 at once", "rate")])
+
+
+class WholeMaildrop(Case):
+    """Login, every message of one small maildrop pipelined, QUIT; and again."""
+
+    for_all = True
+
+    def __init__(self):
+        super().__init__([Row("login, RETR of 10 x 6 KB, QUIT, a second", "rate"),
+                          Row("login, RETR of 10 x 6 KB, QUIT, CPU of the server for 1 000", "cpu")])
+
+    def prepare(self, load, server):
+        load.run(server, "whole", corpus.SMALL, "--window", "10", "--verify")
+
+    def once(self, load, server):
+        report = load.measured(server, "whole", corpus.SMALL, "--window", "10", "--duration", "1s")
+        return {"rate": report["done"] / report["seconds"], "cpu": report["server_cpu"] / report["done"] * 1000,
+                "busy": report["busy"]}
+
+
 class Retrieve(Case):
     def __init__(self, work, drop, window, floor=None, tuned=None):
         super().__init__([Row(f"{work}, octets a second", "rate", floor, tuned),
                           Row(f"{work}, CPU of the server for 1 GB", "cpu_per_gb")])
         self.drop = drop
         self.window = str(min(window, drop.messages))
+        self.for_all = drop is corpus.MANY
 
     def prepare(self, load, server):
         load.run(server, "retrieve", self.drop, "--window", self.window, "--verify")
@@ -180,6 +214,8 @@ def quick():
     """Order matters a little: the first logins leave behind what the warm ones need."""
     return [
         ShortSessions(),
+        CrowdedSessions(),
+        WholeMaildrop(),
         Retrieve("RETR of 2 000 x 10 KB, pipelined", corpus.MANY, 200,
                  Goal(0.35, at_most=False), Goal(4, at_most=False)),
         Retrieve("RETR of 2 000 x 10 KB, one by one", corpus.MANY, 1),
@@ -208,7 +244,7 @@ def attempt(case, server, say, function, *arguments):
 
 
 def measure(case, load, servers, say):
-    servers = [server for server in servers if case.takes(server)]
+    servers = [server for server in servers if case.takes(server) and (case.for_all or not server.few_cases)]
     for server in servers:
         attempt(case, server, say, case.prepare, load, server)
     for number in range(case.rounds):

@@ -52,16 +52,13 @@ class LoginTime(Curve):
     x, y = "messages in the maildrop", "relative to Restante with 10 messages"
     logarithmic = "xy"
 
-    def __init__(self, most):
-        self.sizes = [size for size in (10, 100, 1_000, 10_000, 100_000, 1_000_000) if size <= most]
-
     def points(self, load, server):
-        for size in self.sizes:
+        for size in (10, 100, 1_000, 10_000, 100_000, 1_000_000):
             drop = load.context.linked(size)
             load.run(server, "logins", drop)
             time.sleep(0.05)
             load.run(server, "logins", drop)
-            yield size, load.run(server, "logins", drop, "--repeat", "10")["p50_us"]
+            yield size, load.run(server, "logins", drop, "--repeat", "10" if size < 1_000_000 else "3")["p50_us"]
 
 
 class Memory(Curve):
@@ -105,7 +102,7 @@ def measure(curves, load, servers, folder, say):
     for curve in curves:
         lines = {}
         for server in servers:
-            if not curve.takes(server):
+            if server.few_cases or not curve.takes(server):
                 continue
             points = []
             try:

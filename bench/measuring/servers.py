@@ -24,6 +24,7 @@ class Server:
     name = title = ""
     index = ()  # patterns of its cache beside cur/: without them, the next login is the first ever
     tls_port = None  # with TLS from the first octet
+    few_cases = False  # True: takes part where every server can be asked the same
     serves_mail = True  # False: has no maildrops that could be opened
 
     def __init__(self, context):

@@ -67,9 +67,9 @@ def busy(case, names):
 
 
 def markdown(measured, names, conditions):
-    order = [name for name in ("floor", "restante", "dovecot-tuned", "dovecot") if name in names]
-    lines = ["| work | to the floor | to Dovecot tuned | to Dovecot default | floor to Dovecot tuned "
-             f"| load's core busy: {', '.join(order)} |", "|---|---|---|---|---|---|"]
+    order = [name for name in ("floor", "restante", "dovecot-tuned", "dovecot", "courier", "popa3d") if name in names]
+    lines = ["| work | to the floor | to Dovecot tuned | to Dovecot default | to Courier | to popa3d "
+             f"| floor to Dovecot tuned | load's core busy: {', '.join(order)} |", "|---" * 8 + "|"]
     for case in measured:
         for row in case.rows:
             floor, tuned = case.value("floor", row.figure), case.value("dovecot-tuned", row.figure)
@@ -82,7 +82,7 @@ def markdown(measured, names, conditions):
                 work,
                 cell(ratio_to(case, row, "floor"), row.floor),
                 cell(ratio_to(case, row, "dovecot-tuned"), row.tuned),
-                number(ratio_to(case, row, "dovecot")),
+                *(number(ratio_to(case, row, other)) for other in ("dovecot", "courier", "popa3d")),
                 number(floor / tuned if floor and tuned else None),
                 busy(case, order)]) + " |")
     return "\n".join([*lines, "", conditions])
