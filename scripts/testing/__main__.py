@@ -75,7 +75,7 @@ class Run:
 
     def everything(self):
         rooms = [name for name in suites.MESON_SUITES if self.wanted and name in self.wanted]
-        if "accounts" in self.wanted:  # who may come in: the rooms that decide it belong to it
+        if self.wanted and "accounts" in self.wanted:  # who may come in: the rooms that decide it belong to it
             rooms += [name for name in ("account", "sasl") if name not in rooms]
         units = not self.wanted or rooms
         with concurrent.futures.ThreadPoolExecutor() as pool:
