@@ -190,8 +190,8 @@ def test_a_name_cannot_steer_the_terminal(world):
 @pytest.mark.parametrize("arguments, status, said", [
     ([], 64, "the first word is add, passwd, remove, check, list, rules or app-password"),
     (["frobnicate"], 64, "the first word is add"),
-    (["add"], 64, "add takes one NAME"),
-    (["add", "a", "b"], 64, "add takes one NAME"),
+    (["add"], 64, "add takes a NAME"),
+    (["add", "a", "b"], 64, "add takes a NAME"),
     (["list", "alice"], 64, "list takes no NAME"),
     (["remove", "--scheme", "argon2id", "alice"], 64, "remove takes no --scheme"),
     (["passwd", "--scheme", "plain", "alice"], 64, "scram-sha-256 or argon2id, not as plain"),
