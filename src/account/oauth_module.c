@@ -93,8 +93,6 @@ static const struct source_type oauth_type = {
     .close = oauth_close,
 };
 
-extern EXPORTED const struct source_module restante_source_module;
-
 const struct source_module restante_source_module = {
     .version = RESTANTE_VERSION,
     .type = &oauth_type,

@@ -2,8 +2,6 @@
 /* Accounts in a PostgreSQL database, by libpq. This is a module of its own: libpq brings some twenty libraries, which
  * only the processes that ask this source shall load. One connection is kept, and made anew once where it was lost.
  * Nothing is set in the session, for a pooler (PgBouncer) may give the next query to another. */
-#include "account/postgresql_module.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -11,6 +9,7 @@
 
 #include <libpq-fe.h>
 
+#include "account/source_module.h"
 #include "account/source_query.h"
 #include "base/file.h"
 #include "base/version.h"
@@ -315,7 +314,7 @@ static const struct source_type postgresql_type = {
     .close = postgresql_close,
 };
 
-const struct postgresql_module restante_postgresql_module = {
+const struct source_module restante_source_module = {
     .version = RESTANTE_VERSION,
     .type = &postgresql_type,
 };

@@ -2,8 +2,8 @@
 #ifndef RESTANTE_ACCOUNT_SOURCE_MODULE_H
 #define RESTANTE_ACCOUNT_SOURCE_MODULE_H
 
-/* A source that needs libraries which nothing else needs is a shared object of its own, in the folder that restante's
- * run path names: only the processes that ask it load it. */
+/* A source that needs libraries which nothing else needs is a shared object of its own, in the folder of
+ * restante's modules: only the processes that ask it load it. */
 
 #include "account/source.h"
 
@@ -14,8 +14,12 @@ struct source_module {
     const struct source_type *type;
 };
 
-/* Loads `file`, which stays to the end of the process. ERROR_CONFIGURATION: it is not there, or another version's. */
-int source_module_load(const char *file, const struct source_type **type_out,
+/* What each module defines. */
+extern EXPORTED const struct source_module restante_source_module;
+
+/* Loads the module of the source `name`, which stays to the end of the process. ERROR_CONFIGURATION: it is
+ * not there, or another version's. */
+int source_module_load(const char *name, const struct source_type **type_out,
                        struct error *error) MUST_CHECK;
 
 #endif

@@ -8,7 +8,7 @@ static const struct source_type *type; /* of the module; NULL: not loaded */
 static int oauth_open(const struct source_options *options, struct source **source_out,
                       struct error *error)
 {
-    if (type == NULL && source_module_load("restante_oauth.so", &type, error) < 0) {
+    if (type == NULL && source_module_load("oauth", &type, error) < 0) {
         return -1;
     }
     return type->open(options, source_out, error);
