@@ -79,7 +79,9 @@ def link_drop(context, size):
     drop = corpus.Maildrop(f"linked-{size}", size, 1_000, wire=False)
     folder = context.corpus.mail / drop.name
     if not folder.exists():
-        fill_with_links(folder, size, context.owner)
+        unfinished = folder.with_name("unfinished")
+        fill_with_links(unfinished, size, context.owner)
+        unfinished.rename(folder)
     stored = corpus.message(corpus.Text(), 1, 1_000)
     (context.corpus.truth / f"{drop.name}.sizes").write_text(f"{size} {size * corpus.octets(stored)}\n")
     return drop

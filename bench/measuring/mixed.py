@@ -72,6 +72,7 @@ class Maildrops:
 
     def close(self):
         subprocess.run(["umount", "-l", self.mounted], check=False)
+        self.disk.terminate()  # copies of the mount, in namespaces of others, would let it live on
         self.disk.wait()
 
 
