@@ -11,7 +11,7 @@ from cases import Wrong
 from more_cases import Idle, fill_with_links
 
 STYLE = """set terminal svg size 720,440 font 'sans-serif,13' background '#ffffff'
-set key left top
+set key below
 set grid
 set style data linespoints
 """

@@ -175,6 +175,7 @@ class DovecotTuned(Dovecot):
 
     name, title = "dovecot-tuned", "Dovecot, tuned"
     settings = """
+default_vsz_limit = 2 G
 auth_cache_size = 10 M
 auth_cache_ttl = 1 hour
 auth_cache_verify_password_with_worker = no
