@@ -186,7 +186,7 @@ def run(arguments, context):
             measured = measure_all(arguments, load, running)
             context.wrong = list(unexplained(measured, BENCH / "unmet.md"))
         if arguments.curves or arguments.full:
-            drawn = [curves.Throughput(), curves.LoginTime(), curves.Memory(10_000 if arguments.full else 3_000)]
+            drawn = [curves.Throughput(), curves.LoginTime(), curves.Memory(10_000 if arguments.full else 1_000)]
             drawn = [curve for curve in drawn if arguments.cases in curve.name]
             curves.measure(drawn, load, running, BENCH / "curves", say)
         if arguments.curves:

@@ -95,7 +95,8 @@ def report(load, servers):
     lines = []
     for work in WORKS:
         by_server = {server.title: count(load, server, work) for server in servers
-                     if server.serves_mail or work is not LOGIN}
+                     if (server.serves_mail or work is not LOGIN)
+                     and (not server.few_cases or work in (SESSION, MESSAGE))}
         lines += ["", f"## {work.title[0].upper()}{work.title[1:]}", ""]
         for title, calls in by_server.items():
             ordered = sorted(calls.items(), key=lambda item: -item[1])
