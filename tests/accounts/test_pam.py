@@ -91,7 +91,7 @@ def test_unknown_to_pam_goes_on_and_a_broken_module_does_not(world):
 
 
 NAMES = [b"'; DROP TABLE users; --", b'" OR ""="', b"%s%n%u%d", b"*()", b"(uid=*)", b"$(id)", b"a b", b"\\",
-         b"user:1", b"root:x", "\u0444\u0435\u0434\u044f".encode(), b"\xff\xfe", b"x" * 200, b"a=b"]
+         b"user:1", b"root:x", "\u0444\u0435\u0434\u044f".encode(), b"x" * 200, b"a=b"]
 
 
 @pytest.mark.sanitized
