@@ -400,7 +400,16 @@ def test_a_reload_moves_an_address(world):
         world.configure(pop3={"plaintext-login": "always"}, proxy=PROXIED | {"listen": where})
         server.signal(signal.SIGHUP)
         restante.wait_until(lambda: not _greets(server.proxy_address), "a header is needed again")
+        restante.wait_until(lambda: _takes_a_header(server), "a header is taken again")
+
+
+def _takes_a_header(server):
+    """False too where the processes that are being drained have accepted the connection: to them it is a command."""
+    try:
         greeted(server, HEADERS["v1"][0]).quit()
+        return True
+    except pop3.ProtocolError:
+        return False
 
 
 def _greets(address):
