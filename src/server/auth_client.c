@@ -8,11 +8,12 @@
 #include <unistd.h>
 
 #include "server/channel.h"
+#include "server/outbox.h"
 
 struct auth_channel {
     uv_poll_t poll;
     struct auth_client *client;
-    int descriptor;
+    struct outbox outbox; /* what auth has had no time for */
 };
 
 static int compare(const void *a, const void *b)
@@ -42,7 +43,8 @@ static void finish(struct auth_client *client, struct auth_call *call,
 static void on_closed(uv_handle_t *handle)
 {
     struct auth_channel *channel = handle->data;
-    (void)close(channel->descriptor);
+    (void)close(channel->outbox.channel);
+    outbox_clear(&channel->outbox);
     free(channel);
 }
 
@@ -70,16 +72,18 @@ static void take_result(struct auth_client *client, const struct auth_result *re
     }
 }
 
-static void on_result(uv_poll_t *poll, int status, int events)
+static void on_ready(uv_poll_t *poll, int status, int events)
 {
-    (void)status;
-    (void)events;
     struct auth_channel *channel = poll->data;
     struct auth_client *client = channel->client;
+    if (outbox_flush(&channel->outbox, status, events) < 0) {
+        disconnect(client);
+    }
     while (client->channel == channel) {
         struct auth_result result;
         int descriptor = -1;
-        ssize_t size = channel_receive(channel->descriptor, &result, sizeof result, &descriptor);
+        ssize_t size =
+            channel_receive(channel->outbox.channel, &result, sizeof result, &descriptor);
         if (size < 0 && errno == EAGAIN) {
             return;
         }
@@ -108,9 +112,11 @@ void auth_client_connect(struct auth_client *client, int descriptor)
     }
     channel->poll.data = channel;
     channel->client = client;
-    channel->descriptor = descriptor;
     client->channel = channel;
-    (void)uv_poll_start(&channel->poll, UV_READABLE, on_result);
+    if (outbox_start(&channel->outbox, &channel->poll, on_ready, descriptor,
+                     AUTH_CLIENT_MOST_WAITING) < 0) {
+        disconnect(client);
+    }
 }
 
 /* Sends what belongs to `call`, which has its id. */
@@ -140,7 +146,7 @@ static int send_request(const struct auth_client *client, const struct auth_call
         memcpy(request.data + question->name.size, question->response.data,
                question->response.size);
     }
-    int result = channel_send(client->channel->descriptor, &request, size, -1);
+    int result = outbox_send(&client->channel->outbox, &request, size, -1);
     explicit_bzero(&request, size);
     return result;
 }

@@ -9,7 +9,10 @@
 
 /* A worker's end of the conversation with auth. */
 
-enum { AUTH_CLIENT_MOST_CALLS = 8192 };
+enum {
+    AUTH_CLIENT_MOST_CALLS = 8192,
+    AUTH_CLIENT_MOST_WAITING = 2 * AUTH_CLIENT_MOST_CALLS /* calls, and that they be forgotten */
+};
 
 struct auth_client;
 

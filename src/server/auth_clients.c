@@ -4,8 +4,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "server/auth_client.h"
 #include "server/auth_state.h"
 #include "server/channel.h"
+
+/* More results than a worker can have asked for: it has stopped reading. */
+enum { CLIENT_MOST_WAITING = 2 * AUTH_CLIENT_MOST_CALLS };
 
 static void free_if_unused(struct client *client)
 {
@@ -18,7 +22,8 @@ static void on_closed(uv_handle_t *handle)
 {
     struct client *client = handle->data;
     client->closed = true;
-    (void)close(client->channel);
+    (void)close(client->outbox.channel);
+    outbox_clear(&client->outbox);
     free_if_unused(client);
 }
 
@@ -54,12 +59,12 @@ void client_send(struct client *client, struct auth_result *result)
         }
     }
     size_t size = offsetof(struct auth_result, challenge) + result->challenge_size;
-    if (!client->closed && !uv_is_closing((uv_handle_t *)&client->poll) &&
-        channel_send(client->channel, result, size, grant) < 0 && errno != EAGAIN) {
-        client_close(client); /* a worker that does not read has a deadline of its own */
-    }
-    if (grant >= 0) {
-        (void)close(grant);
+    if (client->closed || uv_is_closing((uv_handle_t *)&client->poll)) {
+        if (grant >= 0) {
+            (void)close(grant);
+        }
+    } else if (outbox_send(&client->outbox, result, size, grant) < 0) {
+        client_close(client);
     }
     explicit_bzero(result, sizeof *result);
 }
@@ -99,17 +104,19 @@ static bool is_whole(const struct auth_request *request, ssize_t size)
            memchr(request->facts.timestamp, '\0', sizeof request->facts.timestamp) != NULL;
 }
 
-static void on_request(uv_poll_t *poll, int status, int events)
+static void on_ready(uv_poll_t *poll, int status, int events)
 {
-    (void)events;
     struct client *client = poll->data;
     struct auth_request request;
     client_use(client);
+    if (outbox_flush(&client->outbox, status, events) < 0) {
+        client_close(client);
+    }
     while (!uv_is_closing((uv_handle_t *)poll)) {
         int descriptor = -1;
-        ssize_t size =
-            status < 0 ? 0
-                       : channel_receive(client->channel, &request, sizeof request, &descriptor);
+        ssize_t size = status < 0 ? 0
+                                  : channel_receive(client->outbox.channel, &request,
+                                                    sizeof request, &descriptor);
         if (size < 0 && errno == EAGAIN) {
             break;
         }
@@ -135,7 +142,8 @@ void client_take(struct auth *auth, int channel)
         return;
     }
     client->auth = auth;
-    client->channel = channel;
     client->poll.data = client;
-    (void)uv_poll_start(&client->poll, UV_READABLE, on_request);
+    if (outbox_start(&client->outbox, &client->poll, on_ready, channel, CLIENT_MOST_WAITING) < 0) {
+        client_close(client);
+    }
 }

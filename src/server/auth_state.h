@@ -14,6 +14,7 @@
 #include "server/generations.h"
 #include "server/hash_queue.h"
 #include "server/messages.h"
+#include "server/outbox.h"
 #include "server/source_queue.h"
 
 enum { AUTH_SALT_KEY_SIZE = 32, AUTH_MOST_EXCHANGES = 8192 /* of one worker */ };
@@ -45,7 +46,7 @@ struct auth {
 struct client {
     uv_poll_t poll;
     struct auth *auth;
-    int channel;
+    struct outbox outbox; /* results that the worker has had no time for */
     uint32_t uses;
     bool closed;
     void *exchanges; /* a tree by id */

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Who may log in, how, and what a failure tells."""
 
+import os
+import signal
 import socket
 import time
 
@@ -183,3 +185,25 @@ def test_pipelined_from_the_first_octet(world):
         assert client.reply() == b"+OK Message marked for deletion"
         assert client.reply() == b"+OK Goodbye"
         client.expect_close()
+
+
+def test_many_first_logins_at_the_same_moment(world):
+    """More than the socket between worker and auth holds while auth is busy: they wait, none is refused."""
+    people = [f"user{number}" for number in range(500)]
+    world.write_accounts(dict.fromkeys(people, "secret"))
+    world.configure(server={"workers": "1"}, limits={"connections-per-address": "1000"})
+    server = world.start()
+    [auth] = [process for process in server.children() if "auth" in process.command]
+    clients = [server.client() for _ in people]
+    os.kill(auth.pid, signal.SIGSTOP)
+    try:
+        for client, user in zip(clients, people):
+            client.send(b"USER %s\r\nPASS secret\r\n" % user.encode())
+        for client in clients:
+            assert client.reply().startswith(b"+OK")
+    finally:
+        os.kill(auth.pid, signal.SIGCONT)
+    replies = [client.reply() for client in clients]
+    assert [reply for reply in replies if not reply.startswith(b"+OK")] == []
+    for client in clients:
+        client.quit()
