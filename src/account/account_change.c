@@ -15,24 +15,12 @@ enum { FIELDS_BEFORE_EXTRA = 7, FIELD_OCTETS_MAX = 2048 };
 
 #define APP_PASSWORD_KEY "restante_app_password="
 
-static struct bytes take(struct bytes *rest, uint8_t octet)
-{
-    struct bytes front = {rest->data, bytes_find(*rest, octet)};
-    *rest = bytes_from(*rest, front.size + 1);
-    return front;
-}
-
-static bool begins_with(struct bytes octets, struct bytes prefix)
-{
-    return octets.size >= prefix.size && memcmp(octets.data, prefix.data, prefix.size) == 0;
-}
-
 /* Copies what is before the extra fields, and the colons that are missing there; returns the fields. */
 static struct bytes copy_head(struct bytes line, struct buffer *out)
 {
     struct bytes rest = line;
     for (int i = 0; i < FIELDS_BEFORE_EXTRA; i++) {
-        buffer_append(out, take(&rest, ':'));
+        buffer_append(out, bytes_take(&rest, ':'));
         buffer_append_octet(out, ':');
     }
     return rest;
@@ -52,7 +40,7 @@ static void put_field(struct bytes line, struct bytes prefix, struct bytes field
         struct bytes old = {extra.data, size};
         is_last = size == extra.size;
         extra = (struct bytes){extra.data + size + !is_last, extra.size - size - !is_last};
-        if (begins_with(old, prefix)) {
+        if (bytes_begin(old, prefix)) {
             if (is_put) {
                 continue;
             }
@@ -116,7 +104,7 @@ static int rewrite_password(struct bytes line, struct buffer *out, void *context
         0) {
         return -1;
     }
-    buffer_append(out, take(&rest, ':'));
+    buffer_append(out, bytes_take(&rest, ':'));
     buffer_append_octet(out, ':');
     buffer_append_text(out, verifier);
     size_t old = bytes_find(rest, ':');
@@ -241,10 +229,10 @@ static bool has_field(struct bytes line, struct bytes prefix)
 {
     struct bytes rest = line;
     for (int i = 0; i < FIELDS_BEFORE_EXTRA; i++) {
-        (void)take(&rest, ':');
+        (void)bytes_take(&rest, ':');
     }
     while (rest.size > 0) {
-        if (begins_with(take(&rest, ' '), prefix)) {
+        if (bytes_begin(bytes_take(&rest, ' '), prefix)) {
             return true;
         }
     }

@@ -30,37 +30,18 @@ bool account_line_is_blank(struct bytes line)
     return true;
 }
 
-/* Takes what is before the first `octet`, and the octet, from the front of `rest`. */
-static struct bytes take(struct bytes *rest, uint8_t octet)
-{
-    struct bytes front = {rest->data, bytes_find(*rest, octet)};
-    *rest = bytes_from(*rest, front.size + 1);
-    return front;
-}
-
-/* Cuts `key` off the front of `field`, if it is there. */
-static bool take_key(struct bytes *field, const char *key)
-{
-    struct bytes name = bytes_of(key);
-    if (field->size < name.size || memcmp(field->data, name.data, name.size) != 0) {
-        return false;
-    }
-    *field = bytes_from(*field, name.size);
-    return true;
-}
-
 /* The value of userdb_mail: "maildir:/path", options of Dovecot's behind a ':', or a plain "/path". */
 static int parse_mail(struct bytes value, struct account_line *account, struct error *error)
 {
-    bool is_typed = take_key(&value, "maildir:");
-    struct bytes path = is_typed ? take(&value, ':') : value;
+    bool is_typed = bytes_take_prefix(&value, "maildir:");
+    struct bytes path = is_typed ? bytes_take(&value, ':') : value;
     while (is_typed && value.size > 0) {
-        struct bytes option = take(&value, ':');
-        if (take_key(&option, "INBOX=")) {
+        struct bytes option = bytes_take(&value, ':');
+        if (bytes_take_prefix(&option, "INBOX=")) {
             path = option;
         }
     }
-    account->is_in_home = take_key(&path, "~/");
+    account->is_in_home = bytes_take_prefix(&path, "~/");
     if (account->is_in_home) {
         if (account->home.size == 0) {
             return error_set(error, ERROR_CONFIGURATION, 0,
@@ -151,7 +132,7 @@ int account_line_parse(struct bytes line, struct account_line *account_out, stru
                          "a NUL octet: is this a text file? remove it");
     }
     struct bytes rest = line;
-    struct bytes name = take(&rest, ':');
+    struct bytes name = bytes_take(&rest, ':');
     if (user_name_check(name, &inner) < 0) {
         return error_set(error, ERROR_CONFIGURATION, 0, "%s: correct the name before the first ':'",
                          inner.text);
@@ -161,12 +142,12 @@ int account_line_parse(struct bytes line, struct account_line *account_out, stru
                          "no ':' after the name: write name:{SCHEME}hash, or # before a comment");
     }
     account_out->name = name;
-    account_out->password = take(&rest, ':');
+    account_out->password = bytes_take(&rest, ':');
     if (parse_password(account_out, error) < 0) {
         return -1;
     }
     for (int field = FIELD_UID; field < FIELD_EXTRA; field++) {
-        take_field(account_out, field, take(&rest, ':'));
+        take_field(account_out, field, bytes_take(&rest, ':'));
     }
     return parse_extra(rest, account_out, error);
 }

@@ -5,26 +5,6 @@
 
 #include "base/network.h"
 
-/* Takes what is before the first `octet`, and the octet, from the front of `rest`. */
-static struct bytes take(struct bytes *rest, uint8_t octet)
-{
-    struct bytes front = {rest->data, bytes_find(*rest, octet)};
-    *rest = bytes_from(*rest, front.size + 1);
-    return front;
-}
-
-/* Cuts `key` off the front of `field`, if it is there. */
-static bool take_key(struct bytes *field, const char *key)
-{
-    struct bytes name = bytes_of(key);
-    if (field->size < name.size || memcmp(field->data, name.data, name.size) != 0) {
-        return false;
-    }
-    field->data += name.size;
-    field->size -= name.size;
-    return true;
-}
-
 static int mistake(struct error *error, const char *text)
 {
     return error_set(error, ERROR_CONFIGURATION, 0, "%s", text);
@@ -42,7 +22,7 @@ static int parse_networks(struct bytes value, struct account_rules *rules, struc
         return mistake(error, "allow_nets is empty: write networks, or nologin where nobody may");
     }
     while (rest.size > 0) {
-        struct bytes text = take(&rest, ',');
+        struct bytes text = bytes_take(&rest, ',');
         if (network_parse(text, &network) < 0 && !bytes_equal(text, bytes_of("local"))) {
             char escaped[64];
             return error_set(error, ERROR_CONFIGURATION, 0,
@@ -120,7 +100,7 @@ static int check_verifier(const struct extra_fields *fields, struct bytes verifi
 /* NAME[;allow_nets=...][;tls=required];{SCHEME}hash: the hash may have a ';' in it if it is {PLAIN}. */
 static int parse_app_password(struct bytes value, struct extra_fields *fields, struct error *error)
 {
-    struct app_password made = {.name = take(&value, ';')};
+    struct app_password made = {.name = bytes_take(&value, ';')};
     struct error inner;
     if (app_password_check_name(made.name, &inner) < 0) {
         return mistake(error, inner.text);
@@ -136,11 +116,11 @@ static int parse_app_password(struct bytes value, struct extra_fields *fields, s
                          APP_PASSWORDS_MAX);
     }
     while (value.size > 0 && value.data[0] != '{') {
-        struct bytes rule = take(&value, ';');
+        struct bytes rule = bytes_take(&value, ';');
         int result;
-        if (take_key(&rule, "allow_nets=")) {
+        if (bytes_take_prefix(&rule, "allow_nets=")) {
             result = parse_networks(rule, &made.rules, error);
-        } else if (take_key(&rule, "tls=")) {
+        } else if (bytes_take_prefix(&rule, "tls=")) {
             result = parse_tls(rule, "tls=required", &made.rules, error);
         } else {
             result = mistake(error, "an app password has a rule that is not known: write "
@@ -160,31 +140,31 @@ static int parse_app_password(struct bytes value, struct extra_fields *fields, s
 
 static int parse_field(struct bytes field, struct extra_fields *fields, struct error *error)
 {
-    if (take_key(&field, "userdb_mail=")) {
+    if (bytes_take_prefix(&field, "userdb_mail=")) {
         fields->has_mail = true;
         fields->mail = field;
         return 0;
     }
-    if (take_key(&field, "allow_nets=")) {
+    if (bytes_take_prefix(&field, "allow_nets=")) {
         return parse_networks(field, &fields->rules, error);
     }
-    if (take_key(&field, "restante_tls=")) {
+    if (bytes_take_prefix(&field, "restante_tls=")) {
         return parse_tls(field, "restante_tls=required", &fields->rules, error);
     }
-    if (take_key(&field, "restante_app_password=")) {
+    if (bytes_take_prefix(&field, "restante_app_password=")) {
         return parse_app_password(field, fields, error);
     }
-    if (take_key(&field, "restante_main_password=")) {
+    if (bytes_take_prefix(&field, "restante_main_password=")) {
         fields->refuses_main_password = true;
         return bytes_equal(field, bytes_of("no"))
                    ? 0
                    : mistake(error, "write restante_main_password=no, or leave it out");
     }
-    if (take_key(&field, "restante_")) {
+    if (bytes_take_prefix(&field, "restante_")) {
         return mistake(error, "a field that begins with restante_ is none that is known: see "
                               "restante-user(1)");
     }
-    if (take_key(&field, "nologin") && (field.size == 0 || field.data[0] == '=')) {
+    if (bytes_take_prefix(&field, "nologin") && (field.size == 0 || field.data[0] == '=')) {
         fields->is_locked = true;
     }
     return 0;
@@ -194,7 +174,7 @@ int extra_fields_parse(struct bytes text, struct extra_fields *fields_out, struc
 {
     *fields_out = (struct extra_fields){0};
     while (text.size > 0) {
-        if (parse_field(take(&text, ' '), fields_out, error) < 0) {
+        if (parse_field(bytes_take(&text, ' '), fields_out, error) < 0) {
             return -1;
         }
     }
@@ -205,7 +185,7 @@ static bool is_from_one_of(struct bytes networks, const struct sockaddr *peer)
 {
     struct network network;
     while (networks.size > 0) {
-        if (network_parse(take(&networks, ','), &network) == 0 &&
+        if (network_parse(bytes_take(&networks, ','), &network) == 0 &&
             network_contains(&network, peer)) {
             return true;
         }

@@ -94,8 +94,7 @@ static bool has_word(const json_t *value, const char *word)
         return false;
     }
     while (rest.size > 0) {
-        struct bytes next = {rest.data, bytes_find(rest, ' ')};
-        rest = bytes_from(rest, next.size + 1);
+        struct bytes next = bytes_take(&rest, ' ');
         if (bytes_equal(next, bytes_of(word))) {
             return true;
         }

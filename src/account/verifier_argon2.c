@@ -25,11 +25,9 @@ static const char right[] = "it is $argon2id$v=19$m=65536,t=2,p=1$salt$hash";
 /* Takes "<key><number>" and what ends it from the front of `rest`. */
 static int take_number(struct bytes *rest, const char *key, uint8_t end, uint64_t *value_out)
 {
-    struct bytes name = bytes_of(key);
-    if (rest->size < name.size || memcmp(rest->data, name.data, name.size) != 0) {
+    if (!bytes_take_prefix(rest, key)) {
         return -1;
     }
-    *rest = bytes_from(*rest, name.size);
     size_t size = bytes_find(*rest, end);
     struct bytes digits = {rest->data, size};
     if (size == rest->size || number_parse(digits, UINT32_MAX, value_out) < 0) {

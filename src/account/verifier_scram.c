@@ -31,14 +31,6 @@ static int malformed(enum scram_hash hash, struct error *error)
     return verifier_malformed(error, what, "it is iterations,salt,StoredKey,ServerKey in base64");
 }
 
-/* Takes a field up to the comma, or up to the end for the last. */
-static struct bytes take_field(struct bytes *rest)
-{
-    struct bytes field = {rest->data, bytes_find(*rest, ',')};
-    *rest = bytes_from(*rest, field.size + 1);
-    return field;
-}
-
 static int decode(struct bytes text, uint8_t *octets_out, size_t capacity, size_t *size_out)
 {
     return sodium_base642bin(octets_out, capacity, (const char *)text.data, text.size, NULL,
@@ -48,9 +40,9 @@ static int decode(struct bytes text, uint8_t *octets_out, size_t capacity, size_
 int verifier_scram_parse(enum scram_hash hash, struct bytes text, struct scram_keys *keys_out)
 {
     struct bytes rest = text;
-    struct bytes iterations = take_field(&rest);
-    struct bytes salt = take_field(&rest);
-    struct bytes stored_key = take_field(&rest);
+    struct bytes iterations = bytes_take(&rest, ',');
+    struct bytes salt = bytes_take(&rest, ',');
+    struct bytes stored_key = bytes_take(&rest, ',');
     size_t key_size = scram_key_size(hash), stored_size, server_size;
     uint64_t count;
     *keys_out = (struct scram_keys){0};

@@ -12,6 +12,28 @@ size_t bytes_find(struct bytes b, uint8_t octet)
     return found == NULL ? b.size : (size_t)(found - b.data);
 }
 
+struct bytes bytes_take(struct bytes *rest, uint8_t octet)
+{
+    struct bytes front = {.data = rest->data, .size = bytes_find(*rest, octet)};
+    *rest = bytes_from(*rest, front.size + 1);
+    return front;
+}
+
+bool bytes_begin(struct bytes b, struct bytes prefix)
+{
+    return b.size >= prefix.size &&
+           (prefix.size == 0 || memcmp(b.data, prefix.data, prefix.size) == 0);
+}
+
+bool bytes_take_prefix(struct bytes *b, const char *prefix)
+{
+    bool begins = bytes_begin(*b, bytes_of(prefix));
+    if (begins) {
+        *b = bytes_from(*b, strlen(prefix));
+    }
+    return begins;
+}
+
 static uint8_t lower(uint8_t octet)
 {
     return octet >= 'A' && octet <= 'Z' ? (uint8_t)(octet + ('a' - 'A')) : octet;

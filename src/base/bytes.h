@@ -36,6 +36,13 @@ static inline struct bytes bytes_from(struct bytes b, size_t from)
 /* Index of the first `octet`, or b.size. */
 size_t bytes_find(struct bytes b, uint8_t octet);
 
+/* Cuts `rest` at the first `octet`, which goes, too: what was before it. Without one that is all. */
+struct bytes bytes_take(struct bytes *rest, uint8_t octet);
+
+bool bytes_begin(struct bytes b, struct bytes prefix);
+/* Cuts `prefix` off the front of `b`, if it is there. */
+bool bytes_take_prefix(struct bytes *b, const char *prefix);
+
 /* Equality without regard to ASCII case, whatever the locale. */
 bool bytes_equal_ignoring_case(struct bytes a, struct bytes b);
 

@@ -41,14 +41,6 @@ static bool begins_with(struct bytes octets, const void *text, size_t size)
     return memcmp(octets.data, text, octets.size < size ? octets.size : size) == 0;
 }
 
-/* The part before the next space, which the rest loses too; the last part is what is left. */
-static struct bytes next_part(struct bytes *rest)
-{
-    struct bytes part = {.data = rest->data, .size = bytes_find(*rest, ' ')};
-    *rest = bytes_from(*rest, part.size + 1);
-    return part;
-}
-
 static bool parse_port(struct bytes text, uint16_t *out)
 {
     uint64_t port;
@@ -71,9 +63,9 @@ static bool parse_end(struct bytes host, struct bytes port_text, int family,
 static bool parse_v1_ends(struct bytes rest, int family, struct sockaddr_storage *client)
 {
     struct sockaddr_storage destination;
-    struct bytes source_host = next_part(&rest);
-    struct bytes destination_host = next_part(&rest);
-    struct bytes source_port = next_part(&rest);
+    struct bytes source_host = bytes_take(&rest, ' ');
+    struct bytes destination_host = bytes_take(&rest, ' ');
+    struct bytes source_port = bytes_take(&rest, ' ');
     return parse_end(source_host, source_port, family, client) &&
            parse_end(destination_host, rest, family, &destination);
 }
@@ -82,7 +74,7 @@ static enum proxy_header_result parse_v1_line(struct bytes line, struct proxy_he
                                               const char **reason_out)
 {
     struct bytes rest = bytes_from(line, sizeof "PROXY " - 1);
-    struct bytes family = next_part(&rest);
+    struct bytes family = bytes_take(&rest, ' ');
     if (bytes_equal(family, bytes_of("UNKNOWN"))) {
         return PROXY_HEADER_WHOLE; /* whatever follows is to be ignored */
     }

@@ -72,8 +72,8 @@ static bool take_header(struct sasl_server *server, struct bytes *rest)
 {
     uint8_t octets[USER_NAME_OCTETS_MAX];
     struct bytes name;
-    struct bytes flag = scram_take_field(rest);
-    struct bytes identity = scram_take_field(rest);
+    struct bytes flag = bytes_take(rest, ',');
+    struct bytes identity = bytes_take(rest, ',');
     if (!bytes_equal(flag, bytes_of("n")) && !bytes_equal(flag, bytes_of("y"))) {
         return false;
     }
@@ -100,8 +100,7 @@ static bool is_own_host(const char *hosts, struct bytes host, struct bytes port)
 {
     struct bytes rest = bytes_of(hosts);
     while (rest.size > 0) {
-        struct bytes word = {rest.data, bytes_find(rest, ' ')};
-        rest = bytes_from(rest, word.size + 1);
+        struct bytes word = bytes_take(&rest, ' ');
         struct bytes name = {word.data, word.size < host.size ? word.size : host.size};
         struct bytes behind = bytes_from(word, host.size);
         if (bytes_equal_ignoring_case(name, host) &&

@@ -20,8 +20,7 @@ static bool lists(const char *offered, const char *name)
 {
     struct bytes rest = bytes_of(offered == NULL ? "" : offered);
     while (rest.size > 0) {
-        struct bytes word = {rest.data, bytes_find(rest, ' ')};
-        rest = bytes_from(rest, word.size + 1);
+        struct bytes word = bytes_take(&rest, ' ');
         if (bytes_equal_ignoring_case(word, bytes_of(name))) {
             return true;
         }

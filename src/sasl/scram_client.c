@@ -103,14 +103,14 @@ void scram_client_take_salt(struct sasl_client *client, struct bytes challenge,
     struct bytes rest = challenge;
     const char *reason = "the server's first message makes no sense";
     struct bytes extension;
-    struct bytes field = scram_take_field(&rest);
+    struct bytes field = bytes_take(&rest, ',');
     if (scram_value_of(field, 'm', &extension)) {
         reason = "the server asks for an extension that is not known";
         sasl_client_fail(client, ERROR_PROTOCOL, reason, event);
         return;
     }
-    if (!take_nonce(client, field, &challenge) || !take_salt(client, scram_take_field(&rest)) ||
-        !take_iterations(client, scram_take_field(&rest), &reason)) {
+    if (!take_nonce(client, field, &challenge) || !take_salt(client, bytes_take(&rest, ',')) ||
+        !take_iterations(client, bytes_take(&rest, ','), &reason)) {
         sasl_client_fail(client, ERROR_PROTOCOL, reason, event);
         return;
     }
@@ -186,7 +186,7 @@ void scram_client_take_signature(struct sasl_client *client, struct bytes challe
                                  struct sasl_client_event *event)
 {
     struct bytes rest = challenge;
-    struct bytes field = scram_take_field(&rest);
+    struct bytes field = bytes_take(&rest, ',');
     struct bytes value;
     if (scram_value_of(field, 'e', &value)) {
         char name[64], reason[128];

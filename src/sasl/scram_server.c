@@ -34,13 +34,13 @@ static bool parse_first(struct sasl_server *server, struct bytes message, struct
 {
     uint8_t octets[USER_NAME_OCTETS_MAX];
     struct bytes rest = message;
-    struct bytes flag = scram_take_field(&rest);
-    struct bytes identity_field = scram_take_field(&rest);
+    struct bytes flag = bytes_take(&rest, ',');
+    struct bytes identity_field = bytes_take(&rest, ',');
     struct bytes identity = {0};
     server->header_size = message.size - rest.size;
     struct bytes bare = rest;
-    struct bytes name_field = scram_take_field(&rest);
-    struct bytes nonce_field = scram_take_field(&rest);
+    struct bytes name_field = bytes_take(&rest, ',');
+    struct bytes nonce_field = bytes_take(&rest, ',');
     struct bytes name;
     if (bare.size == 0 || bytes_find(message, '\0') < message.size || !take_flag(server, flag) ||
         !scram_value_of(name_field, 'n', &name) || !scram_unescape_name(name, octets, &name) ||
@@ -192,8 +192,8 @@ void scram_server_final(struct sasl_server *server, struct bytes message, struct
     bool good = split_proof(message, &before, &proof);
     if (good) {
         struct bytes rest = before;
-        bool bound = binding_fits(server, scram_take_field(&rest));
-        bool same = nonce_fits(server, scram_take_field(&rest));
+        bool bound = binding_fits(server, bytes_take(&rest, ','));
+        bool same = nonce_fits(server, bytes_take(&rest, ','));
         buffer_append(&server->signed_text, before);
         good = bound && same && !server->signed_text.overflow;
     }

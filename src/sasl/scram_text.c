@@ -3,13 +3,6 @@
 
 #include <sodium.h>
 
-struct bytes scram_take_field(struct bytes *rest)
-{
-    struct bytes field = {rest->data, bytes_find(*rest, ',')};
-    *rest = bytes_from(*rest, field.size + 1);
-    return field;
-}
-
 bool scram_value_of(struct bytes field, char attribute, struct bytes *value_out)
 {
     if (field.size < 2 || field.data[0] != (uint8_t)attribute || field.data[1] != '=') {

@@ -8,8 +8,6 @@
 #include "base/buffer.h"
 #include "base/user_name.h"
 
-/* Takes what stands before the next comma, and the comma. */
-struct bytes scram_take_field(struct bytes *rest);
 /* The value of an attribute "x=value"; false if the field is another one. */
 bool scram_value_of(struct bytes field, char attribute, struct bytes *value_out);
 /* Is it "printable" of that grammar, and not empty? */

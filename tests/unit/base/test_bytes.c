@@ -31,6 +31,34 @@ static void test_from(void **state)
     assert_int_equal(bytes_from(bytes_of("abc"), SIZE_MAX).size, 0);
 }
 
+static void test_take(void **state)
+{
+    (void)state;
+    struct bytes rest = bytes_of("a::b");
+    assert_true(bytes_equal(bytes_take(&rest, ':'), bytes_of("a")));
+    assert_true(bytes_equal(bytes_take(&rest, ':'), bytes_of("")));
+    assert_true(bytes_equal(bytes_take(&rest, ':'), bytes_of("b")));
+    assert_int_equal(rest.size, 0);
+    assert_int_equal(bytes_take(&rest, ':').size, 0);
+    rest = bytes_of("a:");
+    assert_true(bytes_equal(bytes_take(&rest, ':'), bytes_of("a")));
+    assert_int_equal(rest.size, 0);
+}
+
+static void test_take_prefix(void **state)
+{
+    (void)state;
+    struct bytes b = bytes_of("key=value");
+    assert_false(bytes_take_prefix(&b, "key:"));
+    assert_true(bytes_equal(b, bytes_of("key=value")));
+    assert_true(bytes_take_prefix(&b, "key="));
+    assert_true(bytes_equal(b, bytes_of("value")));
+    assert_false(bytes_take_prefix(&b, "values"));
+    assert_true(bytes_take_prefix(&b, "value"));
+    assert_true(bytes_take_prefix(&b, ""));
+    assert_int_equal(b.size, 0);
+}
+
 static void test_equal(void **state)
 {
     (void)state;
@@ -91,6 +119,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),   cmocka_unit_test(test_from),
+        cmocka_unit_test(test_take),   cmocka_unit_test(test_take_prefix),
         cmocka_unit_test(test_equal),  cmocka_unit_test(test_equal_ignoring_case),
         cmocka_unit_test(test_escape), cmocka_unit_test(test_escape_cuts),
     };
