@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fetch/lmtp_socket.h"
+#include "fetch/blocking_stream.h"
 #include "fetch/target.h"
 #include "lmtp/client.h"
 
@@ -19,7 +19,7 @@ struct lmtp {
     struct target_options options;
     struct spool spool;
     bool is_8bit;
-    struct lmtp_socket socket;
+    struct blocking_stream stream;
     struct lmtp_client *client; /* in `memory`, while connected */
     void *memory;
     struct bytes unfed; /* in `input` */
@@ -65,7 +65,7 @@ static void lmtp_abort(struct target *target)
 
 static void disconnect(struct lmtp *lmtp)
 {
-    lmtp_socket_close(&lmtp->socket);
+    blocking_stream_close(&lmtp->stream);
     lmtp->client = NULL;
     lmtp->unfed = (struct bytes){0};
 }
@@ -74,7 +74,7 @@ static int make_connection(struct lmtp *lmtp, struct error *error)
 {
     char host[HOST_OCTETS] = "";
     (void)gethostname(host, sizeof host - 1); /* empty is "localhost" below */
-    if (lmtp_socket_connect(&lmtp->socket, lmtp->options.place, error) < 0) {
+    if (blocking_stream_connect(&lmtp->stream, lmtp->options.place, error) < 0) {
         return -1;
     }
     struct lmtp_options options = {.host = host};
@@ -96,7 +96,7 @@ static void take_input(struct lmtp *lmtp, struct delivery *delivery)
 {
     if (lmtp->unfed.size == 0) {
         ssize_t size =
-            lmtp_socket_receive(&lmtp->socket, lmtp->input, INPUT_OCTETS, &delivery->lost);
+            blocking_stream_receive(&lmtp->stream, lmtp->input, INPUT_OCTETS, &delivery->lost);
         if (size <= 0) {
             lose(lmtp);
             return;
@@ -108,7 +108,7 @@ static void take_input(struct lmtp *lmtp, struct delivery *delivery)
 
 static void give_output(struct lmtp *lmtp, struct bytes octets, struct delivery *delivery)
 {
-    ssize_t count = lmtp_socket_send(&lmtp->socket, octets, &delivery->lost);
+    ssize_t count = blocking_stream_send(&lmtp->stream, octets, &delivery->lost);
     if (count < 0) {
         lose(lmtp);
     } else {
@@ -259,7 +259,7 @@ static void quit(struct lmtp *lmtp)
         lmtp_client_quit(lmtp->client);
         lmtp_client_next(lmtp->client, &event);
         if (event.type == LMTP_CLIENT_WRITE) {
-            (void)lmtp_socket_send(&lmtp->socket, event.write, NULL);
+            (void)blocking_stream_send(&lmtp->stream, event.write, NULL);
         }
     }
 }
@@ -301,8 +301,10 @@ int target_lmtp_create(const struct target_options *options, struct target **tar
     lmtp->target.operations = &operations;
     lmtp->options = *options;
     lmtp->memory = memory;
-    lmtp->socket = (struct lmtp_socket){
-        .descriptor = -1, .cancel = options->cancel, .limit_s = options->time_limit_s};
+    lmtp->stream = (struct blocking_stream){.descriptor = -1,
+                                            .cancel = options->cancel,
+                                            .limit_s = options->time_limit_s,
+                                            .peer = "the LMTP server"};
     if (spool_open(&lmtp->spool, options->state_folder, error) < 0) {
         free(memory);
         free(lmtp);

@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "net/tls_client.h"
@@ -52,18 +53,24 @@ static long bio_control(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH;
 }
 
+static BIO_METHOD *memory_method;
+
+static void make_method(void)
+{
+    memory_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "memory of the host");
+    if (memory_method != NULL) {
+        (void)BIO_meth_set_read_ex(memory_method, bio_read);
+        (void)BIO_meth_set_write_ex(memory_method, bio_write);
+        (void)BIO_meth_set_ctrl(memory_method, bio_control);
+    }
+}
+
+/* Threads of storers connect beside the loop. */
 static const BIO_METHOD *bio_method(void)
 {
-    static BIO_METHOD *method;
-    if (method == NULL) {
-        method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "memory of the host");
-        if (method != NULL) {
-            (void)BIO_meth_set_read_ex(method, bio_read);
-            (void)BIO_meth_set_write_ex(method, bio_write);
-            (void)BIO_meth_set_ctrl(method, bio_control);
-        }
-    }
-    return method;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, make_method); /* cannot fail: POSIX knows no error of it */
+    return memory_method;
 }
 
 struct tls *tls_create(SSL_CTX *context)
