@@ -12,5 +12,6 @@
 #include <pop3/client.h>
 #include <pop3/reply.h>
 #include <pop3/server.h>
+#include <pop3/surrogate.h>
 
 #endif
