@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "account/source_module.h"
+#include "account/source.h"
 #include "account/token_introspection.h"
 #include "account/token_jwt.h"
+#include "base/module.h"
 #include "base/version.h"
 
 struct source {
@@ -93,7 +94,7 @@ static const struct source_type oauth_type = {
     .close = oauth_close,
 };
 
-const struct source_module restante_source_module = {
+const struct module restante_module = {
     .version = RESTANTE_VERSION,
-    .type = &oauth_type,
+    .interface = &oauth_type,
 };

@@ -9,9 +9,10 @@
 
 #include <libpq-fe.h>
 
-#include "account/source_module.h"
+#include "account/source.h"
 #include "account/source_query.h"
 #include "base/file.h"
+#include "base/module.h"
 #include "base/version.h"
 
 enum { CONNECTION_OCTETS_MAX = 4096 };
@@ -314,7 +315,7 @@ static const struct source_type postgresql_type = {
     .close = postgresql_close,
 };
 
-const struct source_module restante_source_module = {
+const struct module restante_module = {
     .version = RESTANTE_VERSION,
-    .type = &postgresql_type,
+    .interface = &postgresql_type,
 };
