@@ -18,6 +18,7 @@ int fetch_accounts(struct fetch_command *command)
                                         .state_folder = command->state_folder,
                                         .dry_run = command->dry_run,
                                         .headers = command->headers,
+                                        .mark_seen = command->mark_seen,
                                         .dialogue = command->output.verbose,
                                         .report = fetch_output_report,
                                         .owner = &command->output};

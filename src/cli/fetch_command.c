@@ -110,6 +110,9 @@ static int take_run_option(struct fetch_command *command, enum run_option option
     case RUN_HEADERS:
         command->headers = true;
         return 0;
+    case RUN_MARK_SEEN_ALL:
+        command->mark_seen = true;
+        return 0;
     case RUN_JSON:
         command->output.json = true;
         return 0;

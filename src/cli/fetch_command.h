@@ -18,7 +18,7 @@ struct fetch_command {
     const char *configuration;
     uint64_t parallel;
     const char *state_folder;
-    bool dry_run, headers;
+    bool dry_run, headers, mark_seen;
     char **operands;
     int operand_count;
     struct fetch_output output;

@@ -52,10 +52,12 @@ static void write_progress(FILE *out, const struct fetch_progress *progress)
 void fetch_json_write(FILE *out, const struct fetch_report *report)
 {
     static const char *const names[] = {
-        [REPORT_NOTE] = "note",     [REPORT_WARNING] = "warning",   [REPORT_LOGIN] = "login",
-        [REPORT_LISTED] = "listed", [REPORT_PROGRESS] = "progress", [REPORT_MESSAGE] = "message",
-        [REPORT_HEADER] = "header", [REPORT_SENT] = "sent",         [REPORT_RECEIVED] = "received",
-        [REPORT_FAILED] = "failed", [REPORT_DONE] = "done"};
+        [REPORT_NOTE] = "note",       [REPORT_WARNING] = "warning",
+        [REPORT_RESULT] = "result",   [REPORT_LOGIN] = "login",
+        [REPORT_LISTED] = "listed",   [REPORT_PROGRESS] = "progress",
+        [REPORT_MESSAGE] = "message", [REPORT_HEADER] = "header",
+        [REPORT_SENT] = "sent",       [REPORT_RECEIVED] = "received",
+        [REPORT_FAILED] = "failed",   [REPORT_DONE] = "done"};
     (void)fprintf(out, "{\"event\":\"%s\"", names[report->type]);
     write_string(out, "account", bytes_of(report->account->name));
     if (report->type == REPORT_MESSAGE || report->type == REPORT_HEADER) {

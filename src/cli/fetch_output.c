@@ -167,6 +167,15 @@ static void show_message(struct fetch_output *output, const struct fetch_report 
     }
 }
 
+static void show_result(struct fetch_output *output, const struct fetch_report *report)
+{
+    char name[256];
+    if (!output->quiet) {
+        erase_bars(output);
+        (void)printf("%s: %s\n", name_of(report, name, sizeof name), report->text);
+    }
+}
+
 static bool is_field(struct bytes line, const char *name)
 {
     size_t size = strlen(name);
@@ -254,6 +263,9 @@ static void show(struct fetch_output *output, const struct fetch_report *report)
         if (chatty) {
             say(output, report, "", report->text);
         }
+        break;
+    case REPORT_RESULT:
+        show_result(output, report);
         break;
     case REPORT_LOGIN:
         if (output->verbose) {

@@ -7,7 +7,7 @@
 void deletion_begin(struct task *task)
 {
     task->phase = TASK_DELETING;
-    task->deleting = task->options.dry_run ? 0 : task->listing.count;
+    task->deleting = task->options.dry_run || task->options.mark_seen ? 0 : task->listing.count;
     task->policy.now_s = time(NULL);
 }
 

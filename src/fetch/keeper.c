@@ -500,6 +500,27 @@ int keeper_leave(struct keeper *keeper, size_t index, bool deleting, struct erro
     return put_row(keeper, index, &row, error);
 }
 
+int keeper_mark_seen(struct keeper *keeper, size_t index, struct error *error)
+{
+    const struct known_entry *entry = &keeper->known->entries[index];
+    bool is_settled =
+        entry->row != 0 && (entry->status == STATE_PLACING || entry->status == STATE_STORED ||
+                            entry->status == STATE_QUARANTINED || entry->status == STATE_SEEN);
+    if (is_settled) {
+        return 0;
+    }
+    struct state_row row = {
+        .id = entry->row,
+        .unique_id = entry->unique_id,
+        .occurrence = entry->occurrence,
+        .octets = keeper->known->messages[index].octets,
+        .status = STATE_SEEN,
+        .first_seen = entry->first_seen,
+    };
+    something_waits(keeper);
+    return put_row(keeper, index, &row, error);
+}
+
 int keeper_deleted(struct keeper *keeper, size_t index, struct error *error)
 {
     int64_t row = keeper->known->entries[index].row;

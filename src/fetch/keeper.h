@@ -45,6 +45,7 @@ int keeper_end(struct keeper *keeper, struct error *error) MUST_CHECK;
 void keeper_break(struct keeper *keeper);
 int keeper_leave(struct keeper *keeper, size_t index, bool deleting,
                  struct error *error) MUST_CHECK;
+int keeper_mark_seen(struct keeper *keeper, size_t index, struct error *error) MUST_CHECK;
 int keeper_deleted(struct keeper *keeper, size_t index, struct error *error) MUST_CHECK;
 /* Nanoseconds until keeper_flush should be called, though nothing else happens; -1: nothing waits. */
 int64_t keeper_patience_ns(const struct keeper *keeper);

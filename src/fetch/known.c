@@ -257,6 +257,7 @@ static void say_standings(struct matching *m)
         [STATE_PLACING] = STORER_HELD, /* in a dry run: the next real one finds it */
         [STATE_STORED] = STORER_HELD,     [STATE_LEFT] = STORER_LEFT,
         [STATE_REFUSED] = STORER_REFUSED, [STATE_QUARANTINED] = STORER_QUARANTINED,
+        [STATE_SEEN] = STORER_SEEN,
     };
     for (size_t i = 0; i < m->known->count; i++) {
         struct storer_message *message = &m->known->messages[i];

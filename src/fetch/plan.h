@@ -16,7 +16,7 @@ struct plan_policy {
 };
 
 enum plan_action {
-    PLAN_STAY,   /* nothing is fetched: it is here, or it is in quarantine */
+    PLAN_STAY,   /* nothing is fetched: it is here, in quarantine, or seen */
     PLAN_LEAVE,  /* it is too large */
     PLAN_HEADER, /* its header tells whether it is here already */
     PLAN_FILTER, /* its header goes to the filter */
@@ -29,7 +29,8 @@ enum plan_action plan_action(const struct plan_policy *policy,
 /* After the header did not tell. */
 enum plan_action plan_action_whole(const struct plan_policy *policy);
 
-/* Is messages[index] of the listing, in the server's order, to be deleted there? Only what is held may be. */
+/* Is messages[index] of the listing, in the server's order, to be deleted there? Only what is held may be, here or
+ * by another program. */
 bool plan_deletes(const struct plan_policy *policy, const struct storer_message *messages,
                   size_t count, size_t index);
 

@@ -18,6 +18,8 @@
     REPORT_OUTCOME(QUARANTINED, "quarantined")                                                     \
     REPORT_OUTCOME(FAILED, "not given") /* by the server */                                        \
     REPORT_OUTCOME(DELETED, "deleted")  /* on the server, after +OK to QUIT */                     \
+    REPORT_OUTCOME(MARKED, "marked as seen")                                                       \
+    REPORT_OUTCOME(WOULD_MARK, "would be marked as seen")                                          \
     REPORT_OUTCOME(WOULD_FETCH, "would be fetched")                                                \
     REPORT_OUTCOME(WOULD_DELETE, "would be deleted")
 
@@ -43,6 +45,7 @@ struct fetch_progress {
 enum report_type {
     REPORT_NOTE,     /* `text`: something odd, or worth knowing */
     REPORT_WARNING,  /* `text`: something that the person should change */
+    REPORT_RESULT,   /* `text`: what a person who asked for it wants to know */
     REPORT_LOGIN,    /* `text`: how */
     REPORT_LISTED,   /* `progress` */
     REPORT_PROGRESS, /* `progress`, at most some times a second */

@@ -64,6 +64,7 @@ static void start(struct run *run, size_t index)
                                       .state_folder = options->state_folder,
                                       .dry_run = options->dry_run || options->headers,
                                       .headers = options->headers,
+                                      .mark_seen = options->mark_seen,
                                       .dialogue = options->dialogue,
                                       .report = on_report,
                                       .done = on_done,

@@ -17,7 +17,7 @@ struct run_options {
     size_t count;
     uint32_t parallel; /* at least 1 */
     const char *state_folder;
-    bool dry_run, headers, dialogue;
+    bool dry_run, headers, mark_seen, dialogue;
     fetch_reporter *report;
     void *owner;
 };

@@ -18,7 +18,7 @@
 
 /* "Rst1": no other program's database is taken for a state. */
 #define APPLICATION_ID 0x52737431
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 static const char schema[] =
     "CREATE TABLE message ("
@@ -48,9 +48,14 @@ static const char schema[] =
     "CREATE INDEX message_placing ON message (id) WHERE status = 1;"
     "CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = 1383298097;"
-    "PRAGMA user_version = 1;";
+    "PRAGMA user_version = 2;";
 
-_Static_assert(APPLICATION_ID == 1383298097 && SCHEMA_VERSION == 1, "as the schema says");
+_Static_assert(APPLICATION_ID == 1383298097 && SCHEMA_VERSION == 2, "as the schema says");
+
+/* What makes a state of version n, from 1, one of n + 1. */
+static const char *const upgrades[SCHEMA_VERSION] = {
+    [1] = "PRAGMA user_version = 2;", /* nothing but STATE_SEEN, which older programs do not know */
+};
 
 int state_failure(struct state *state, const char *what, struct error *error)
 {
@@ -116,6 +121,22 @@ static int read_number(struct state *state, const char *text, int64_t *number_ou
     return 0;
 }
 
+static int upgrade(struct state *state, int64_t version, struct error *error)
+{
+    if (version == SCHEMA_VERSION) {
+        return 0;
+    }
+    if (state_begin(state, error) < 0) {
+        return -1;
+    }
+    for (; version < SCHEMA_VERSION; version++) {
+        if (state_execute(state, upgrades[version], error) < 0) {
+            return -1;
+        }
+    }
+    return state_commit(state, error);
+}
+
 static int prepare_schema(struct state *state, struct error *error)
 {
     int64_t application;
@@ -136,12 +157,12 @@ static int prepare_schema(struct state *state, struct error *error)
         return error_set(error, ERROR_CORRUPT, 0, "%s is not a state of restante fetch",
                          state->path);
     }
-    if (version != SCHEMA_VERSION) {
+    if (version < 1 || version > SCHEMA_VERSION) {
         return error_set(error, ERROR_CONFIGURATION, 0,
                          "%s is of version %lld and this program knows %d: use a newer one",
                          state->path, (long long)version, SCHEMA_VERSION);
     }
-    return 0;
+    return upgrade(state, version, error);
 }
 
 static int open_database(struct state *state, bool dry_run, struct error *error)

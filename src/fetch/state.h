@@ -16,7 +16,9 @@ enum state_status {
     STATE_STORED = 2,
     STATE_LEFT = 3,    /* not fetched on purpose */
     STATE_REFUSED = 4, /* by the target, and to be tried again */
-    STATE_QUARANTINED = 5
+    STATE_QUARANTINED = 5,
+    STATE_SEEN =
+        6 /* not fetched: another program has it, `stored` says since when; or the person says so: 0 */
 };
 
 enum { STATE_PLACE_OCTETS = 256, STATE_REASON_OCTETS = 200 };

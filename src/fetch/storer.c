@@ -28,6 +28,7 @@ enum work_type {
     WORK_END,
     WORK_BREAK,
     WORK_LEAVE,
+    WORK_MARK_SEEN,
     WORK_DELETED,
     WORK_FLUSH,
     WORK_FINISH
@@ -288,6 +289,8 @@ static int do_work(struct storer *storer, const struct work *work, struct error 
         return 0;
     case WORK_LEAVE:
         return keeper_leave(keeper, work->index, work->flag, error);
+    case WORK_MARK_SEEN:
+        return keeper_mark_seen(keeper, work->index, error);
     case WORK_DELETED:
         return keeper_deleted(keeper, work->index, error);
     case WORK_FLUSH:
@@ -536,6 +539,11 @@ void storer_break(struct storer *storer)
 void storer_leave(struct storer *storer, size_t index, bool deleting)
 {
     give(storer, &(struct work){.type = WORK_LEAVE, .index = index, .flag = deleting});
+}
+
+void storer_mark_seen(struct storer *storer, size_t index)
+{
+    give(storer, &(struct work){.type = WORK_MARK_SEEN, .index = index});
 }
 
 void storer_deleted(struct storer *storer, size_t index)

@@ -78,9 +78,12 @@ enum storer_standing {
      * its octets are others than last time; or the server has no ids. To be fetched, or its header by TOP n
      * 0 where the server has TOP; SAME or STORED tells what it was. */
     STORER_DOUBT,
-    STORER_LEFT,       /* storer_leave was called for it: fetch it if it is now wanted */
-    STORER_REFUSED,    /* by the target, `refusals` times: fetch it, it is tried again */
-    STORER_QUARANTINED /* too often refused; a copy is in quarantine: leave it on the server */
+    STORER_LEFT,        /* storer_leave was called for it: fetch it if it is now wanted */
+    STORER_REFUSED,     /* by the target, `refusals` times: fetch it, it is tried again */
+    STORER_QUARANTINED, /* too often refused; a copy is in quarantine: leave it on the server */
+    /* Not fetched, and not to be: another program has held it since stored_s, or (0) the person said that it
+     * counts as seen, and nobody knows who holds it. */
+    STORER_SEEN
 };
 
 /* A row of the server's listing. */
@@ -157,6 +160,10 @@ void storer_break(struct storer *storer);
 /* It was not fetched on purpose (size, filter, policy). With `deleting`, it is to be deleted all the same,
  * as the person has said. Remembered with the next batch; nothing comes back. */
 void storer_leave(struct storer *storer, size_t index, bool deleting);
+
+/* The person says that it counts as seen: it is not fetched from now on. Nothing if it is HELD, SEEN or
+ * QUARANTINED. Remembered with the next batch; nothing comes back. */
+void storer_mark_seen(struct storer *storer, size_t index);
 
 /* +OK to QUIT has come, and DELE of this one was in that session. Nothing comes back. */
 void storer_deleted(struct storer *storer, size_t index);

@@ -2,6 +2,7 @@
 /* What the server has: STAT, UIDL and LIST, asked for together, put together, and compared with what is known.
  * A -ERR to one that was in flight with others is asked again alone, as it may be PIPELINING that the server
  * cannot. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "fetch/task_state.h"
@@ -177,11 +178,52 @@ static void tell_plan(struct task *task)
     }
 }
 
+static bool is_to_be_marked(const struct storer_message *message)
+{
+    return message->unique_id.size != 0 && message->standing != STORER_HELD &&
+           message->standing != STORER_QUARANTINED && message->standing != STORER_SEEN;
+}
+
+/* Only ids can be marked: what a message without one contains is not known before it is fetched. */
+static void mark_all(struct task *task)
+{
+    bool dry_run = task->options.dry_run;
+    uint32_t marked = 0, without_id = 0;
+    for (size_t i = 0; i < task->listing.count; i++) {
+        const struct storer_message *message = &task->listing.messages[i];
+        without_id += message->unique_id.size == 0;
+        if (is_to_be_marked(message)) {
+            if (!dry_run) {
+                storer_mark_seen(task->storer, i);
+            }
+            task_outcome(task, i, dry_run ? OUTCOME_WOULD_MARK : OUTCOME_MARKED, NULL);
+            marked++;
+        }
+    }
+    if (without_id != 0) {
+        task_warn(task,
+                  "%u messages have no unique id (UIDL), so they cannot be marked without fetching "
+                  "them: they count as new",
+                  without_id);
+        task_remember(task, ERROR_PERMANENT);
+    }
+    char text[96];
+    (void)snprintf(text, sizeof text, "%u of %zu messages %s marked as seen", marked,
+                   task->listing.count, dry_run ? "would be" : "are");
+    struct fetch_report report = {.type = REPORT_RESULT, .text = text};
+    task_report(task, &report);
+    deletion_begin(task);
+}
+
 void survey_planned(struct task *task, size_t vanished)
 {
     (void)vanished; /* the storer remembers them; nothing is to be done */
     make_policy(task);
     task->progress.messages_listed = (uint32_t)task->listing.count;
+    if (task->options.mark_seen) {
+        mark_all(task);
+        return;
+    }
     for (size_t i = 0; i < task->listing.count; i++) {
         plan_message(task, i);
     }

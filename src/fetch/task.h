@@ -15,6 +15,8 @@ struct task_options {
     const struct fetch_account *account; /* complete */
     const char *state_folder;            /* NULL: the person's */
     bool dry_run;
+    bool
+        mark_seen; /* nothing is fetched or deleted: all that is listed counts as seen from now on */
     bool headers;  /* show the headers of what is new; a dry run too */
     bool dialogue; /* report what is sent and received */
     fetch_reporter *report;

@@ -31,6 +31,7 @@ static void test_actions(void **state)
         {STORER_REFUSED, 100, 0, true, true, PLAN_FETCH},
         {STORER_HELD, 101, 100, true, true, PLAN_STAY},
         {STORER_QUARANTINED, 100, 0, false, true, PLAN_STAY},
+        {STORER_SEEN, 101, 100, true, true, PLAN_STAY},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -57,6 +58,12 @@ static void test_deletions(void **state)
         {{FETCH_KEEP_NONE, 0}, STORER_LEFT, 0, 0, false},
         {{FETCH_KEEP_NONE, 0}, STORER_REFUSED, 0, 0, false},
         {{FETCH_KEEP_NONE, 0}, STORER_QUARANTINED, 0, 0, false},
+        {{FETCH_KEEP_NONE, 0}, STORER_SEEN, 1, 0, false},
+        {{FETCH_KEEP_DAYS, 14}, STORER_SEEN, 1, 0, true},
+        {{FETCH_KEEP_DAYS, 14}, STORER_SEEN, 0, 0, false},
+        {{FETCH_KEEP_NEWEST, 3}, STORER_SEEN, 1, 0, true},
+        {{FETCH_KEEP_NEWEST, 3}, STORER_SEEN, 0, 0, false},
+        {{FETCH_KEEP_ALL, 0}, STORER_SEEN, 1, 0, false},
         {{FETCH_KEEP_ALL, 0}, STORER_HELD, 1, 0, false},
         {{FETCH_KEEP_DAYS, 7}, STORER_HELD, NOW - 7 * DAY, 0, true},
         {{FETCH_KEEP_DAYS, 7}, STORER_HELD, NOW - 7 * DAY + 1, 0, false},
