@@ -108,7 +108,8 @@ static const char *prepare(struct bytes text, enum sasl_prepare_use use, struct 
     if (!decode(text, &work[0])) {
         return "it is not UTF-8";
     }
-    if (!has_few_marks(&work[0]) || !map_and_normalize(&work[0], &work[1])) {
+    if (!has_few_marks(&work[0]) || !map_and_normalize(&work[0], &work[1]) ||
+        !has_few_marks(&work[1])) { /* or what is kept could not be prepared again */
         return "it is too long, or has too many marks on one letter";
     }
     const char *wrong = check(&work[1], use);

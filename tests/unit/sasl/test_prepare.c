@@ -97,8 +97,9 @@ static void lengths_are_bounded(void **state)
         size_t fits, exceeds;
     } pieces[] = {
         {"\xC3\xA9", SASL_PREPARED_OCTETS / 2, SASL_PREPARED_OCTETS / 2 + 1},
-        {"\xEF\xB7\xBA", 31, 32},                                 /* 33 octets of each 3 */
-        {"\xCC\x80", SASL_PREPARE_MARKS, SASL_PREPARE_MARKS + 1}, /* combining marks */
+        {"\xEF\xB7\xBA", 31, 32},                                         /* 33 octets of each 3 */
+        {"\xCC\x80", SASL_PREPARE_MARKS, SASL_PREPARE_MARKS + 1},         /* combining marks */
+        {"\xCD\x84", SASL_PREPARE_MARKS / 2, SASL_PREPARE_MARKS / 2 + 1}, /* two of them each */
     };
     uint8_t memory[SASL_PREPARED_OCTETS];
     struct bytes prepared;
