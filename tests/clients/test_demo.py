@@ -76,12 +76,29 @@ def assert_reads_without_a_server(home, path):
 
 
 @pytest.mark.timeout(300)
-def test_demo():
+def test_demo_can_be_built(tmp_path):
+    """As the demo configures it, which is without tests."""
+    setup = re.search(r"^ *(meson setup .*)$", (restante.ROOT / "scripts/demo").read_text(), re.MULTILINE)[1]
+    environment = dict(os.environ, tree=str(restante.ROOT), build=str(tmp_path / "demo"))
+    subprocess.run(["sh", "-euc", setup], env=environment, check=True, capture_output=True)
+    planned = subprocess.run(["ninja", "-C", tmp_path / "demo", "-n"], check=True, capture_output=True)
+    assert b"Linking target src/cli/restante" in planned.stdout
+    assert b"tests/" not in planned.stdout
+
+
+# To build once more takes as long as many tests.
+@pytest.mark.parametrize("builds", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.timeout(300)
+def test_demo(builds):
     # Another user has to reach his home: not in tmp_path, which is root's.
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as home:
-        os.chmod(folder, 0o755)
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as home, \
+            tempfile.TemporaryDirectory() as built:
+        for reached in (folder, built):
+            os.chmod(reached, 0o755)
         environment = dict(os.environ, TMPDIR=folder)
-        environment.pop("RESTANTE_BUILD", None)
+        if not builds:
+            environment["RESTANTE_BUILD_DIR"] = built
+            os.symlink(os.environ["RESTANTE_BUILD"], pathlib.Path(built) / "demo")
         with subprocess.Popen([restante.ROOT / "scripts/demo"], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               env=environment, start_new_session=True) as demo:
