@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "server/configuration.h"
 #include "server/preflight.h"
 
@@ -13,18 +14,17 @@ enum { EXIT_MISTAKE = 2 };
 
 int cli_check_config(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
     const char *path = NULL;
     int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'h') {
+    while ((option = cli_getopt(CLI_CHECK_CONFIG, argc, argv)) != CLI_NO_OPTION) {
+        if (option == CLI_CHECK_CONFIG_HELP) {
             (void)puts("usage: restante check-config -c FILE\n\n"
                        "Prints what is wrong with FILE, as FILE:LINE, and what would be right.\n"
                        "Exit status: 0 all is well, 2 there is a mistake.");
+            cli_print_options(CLI_CHECK_CONFIG);
             return EX_OK;
         }
-        if (option != 'c') {
+        if (option != CLI_CHECK_CONFIG_CONFIG) {
             return cli_usage("check-config", "that option is not known");
         }
         path = optarg;

@@ -22,6 +22,11 @@ int cli_source(int argc, char **argv);
 int cli_checkpassword_reply(int argc, char **argv);
 int cli_delegate(int argc, char **argv);
 
+/* restante complete WORD ...: what a shell offers for the last WORD of a command line; the others are those after
+ * `restante`. The first line says of what kind it is, `words`, `files` or `folders`; each further line is a word, a
+ * tab, and what it means. All that may stand there, whatever the last WORD begins with. */
+int cli_complete(int argc, char **argv);
+
 /* Prints "restante: TEXT" to stderr; returns the exit status that the error's kind has. */
 int cli_fail(const struct error *error);
 

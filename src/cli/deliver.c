@@ -14,6 +14,7 @@
 #include "base/number.h"
 #include "base/user_name.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "maildrop/maildrop.h"
 #include "server/configuration.h"
 #include "server/control.h"
@@ -178,20 +179,19 @@ static int deliver(const char *path, const char *user, struct error *error)
 
 int cli_deliver(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
     const char *path = NULL;
     int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'h') {
+    while ((option = cli_getopt(CLI_DELIVER, argc, argv)) != CLI_NO_OPTION) {
+        if (option == CLI_DELIVER_HELP) {
             (void)puts(
                 "usage: restante deliver USER -c FILE < MESSAGE\n\n"
                 "Stores one message in USER's maildrop. Exit status 0: it is durable. 67: there "
                 "is\n"
                 "no such user. 64: this usage was not kept. 75: anything else, try again later.");
+            cli_print_options(CLI_DELIVER);
             return EX_OK;
         }
-        if (option != 'c') {
+        if (option != CLI_DELIVER_CONFIG) {
             return cli_usage("deliver", "that option is not known");
         }
         path = optarg;

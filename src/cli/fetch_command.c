@@ -10,6 +10,7 @@
 #include "base/number.h"
 #include "cli/ask_secret.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "fetch/password.h"
 
 enum run_option {
@@ -19,18 +20,7 @@ enum run_option {
     RUN_OPTIONS
 };
 
-static const struct {
-    const char *name;
-    int letter;
-    const char *argument;
-    const char *help;
-} run_options[RUN_OPTIONS] = {
-#define FETCH_RUN_OPTION(identifier, name, letter, argument, help) {name, letter, argument, help},
-#include "fetch/run_options.def"
-#undef FETCH_RUN_OPTION
-};
-
-enum { FIRST_OPTION = 256, PARALLEL = 8, PARALLEL_MOST = 256 };
+enum { PARALLEL = 8, PARALLEL_MOST = 256 };
 
 int fetch_help(struct fetch_command *command)
 {
@@ -40,56 +30,16 @@ int fetch_help(struct fetch_command *command)
         "       restante fetch --host HOST --user NAME [OPTIONS]\n\n"
         "Takes mail down from POP3 servers and stores it, each message once. Accounts are in\n"
         "~/.config/restante/fetch.conf, or one is described by options. Its options:\n");
-    for (size_t i = 0; i < FETCH_OPTIONS; i++) {
-        struct fetch_option option = fetch_option_row(i);
-        char left[64];
-        (void)snprintf(left, sizeof left, "--%s %s", option.name, option.argument);
-        (void)printf("  %-30s %s\n", left, option.help);
+    struct cli_option option;
+    for (size_t i = RUN_OPTIONS; cli_option_at(CLI_FETCH, i, &option); i++) {
+        cli_print_option(&option);
     }
     (void)puts("\nOptions of the run:\n");
-    for (size_t i = 0; i < RUN_OPTIONS; i++) {
-        char left[64], letter[8] = "";
-        if (run_options[i].letter != 0) {
-            (void)snprintf(letter, sizeof letter, "-%c, ", run_options[i].letter);
-        }
-        (void)snprintf(left, sizeof left, "%s--%s %s", letter, run_options[i].name,
-                       run_options[i].argument == NULL ? "" : run_options[i].argument);
-        (void)printf("  %-30s %s\n", left, run_options[i].help);
+    for (size_t i = 0; i < RUN_OPTIONS && cli_option_at(CLI_FETCH, i, &option); i++) {
+        cli_print_option(&option);
     }
     (void)puts("\nrestante-fetch(1) tells more.");
     return EX_OK;
-}
-
-/* The tables as getopt_long wants them: values from FIRST_OPTION on are options of the run, then accounts'. */
-static void make_getopt(struct option *out, char *letters)
-{
-    for (size_t i = 0; i < RUN_OPTIONS; i++, out++) {
-        bool takes = run_options[i].argument != NULL;
-        *out = (struct option){run_options[i].name, takes ? required_argument : no_argument, NULL,
-                               FIRST_OPTION + (int)i};
-        if (run_options[i].letter != 0) {
-            *letters++ = (char)run_options[i].letter;
-            *letters = takes ? ':' : '\0';
-            letters += takes;
-        }
-    }
-    for (size_t i = 0; i < FETCH_OPTIONS; i++, out++) {
-        struct fetch_option option = fetch_option_row(i);
-        *out =
-            (struct option){option.name, option.may_be_bare ? optional_argument : required_argument,
-                            NULL, FIRST_OPTION + RUN_OPTIONS + (int)i};
-    }
-    *letters = '\0';
-    *out = (struct option){0};
-}
-
-static enum run_option option_of_letter(int letter)
-{
-    unsigned i = 0;
-    while (i < RUN_OPTIONS && run_options[i].letter != letter) {
-        i++;
-    }
-    return (enum run_option)i;
 }
 
 static int take_run_option(struct fetch_command *command, enum run_option option)
@@ -131,25 +81,22 @@ static int take_run_option(struct fetch_command *command, enum run_option option
     case RUN_OPTIONS:
         break;
     }
-    return cli_usage("fetch", "that option is not known");
+    return EX_USAGE;
 }
 
 int fetch_command_take(struct fetch_command *command, int argc, char **argv)
 {
-    struct option options[RUN_OPTIONS + FETCH_OPTIONS + 1];
-    char letters[2 * RUN_OPTIONS + 1];
     int option;
     *command = (struct fetch_command){.mode = fetch_accounts, .parallel = PARALLEL};
     fetch_output_init(&command->output);
-    make_getopt(options, letters);
-    while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+    while ((option = cli_getopt(CLI_FETCH, argc, argv)) != CLI_NO_OPTION) {
         int status = 0;
-        if (option >= FIRST_OPTION + RUN_OPTIONS) {
-            command->values[option - FIRST_OPTION - RUN_OPTIONS] = optarg == NULL ? "yes" : optarg;
-        } else if (option >= FIRST_OPTION) {
-            status = take_run_option(command, (enum run_option)(option - FIRST_OPTION));
+        if (option >= CLI_FETCH_ACCOUNT) {
+            command->values[option - CLI_FETCH_ACCOUNT] = optarg == NULL ? "yes" : optarg;
+        } else if (option >= CLI_FETCH_RUN) {
+            status = take_run_option(command, (enum run_option)(option - CLI_FETCH_RUN));
         } else {
-            status = take_run_option(command, option_of_letter(option));
+            status = cli_usage("fetch", "that option is not known");
         }
         if (status != 0 || command->mode == fetch_help) {
             return status;

@@ -6,6 +6,7 @@
 
 #include "base/number.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "cli/reading.h"
 #include "reader/bounds.h"
 #include "reader/text.h"
@@ -38,9 +39,6 @@ struct row {
 
 static const char usage[] =
     "usage: restante list [--json] [-n COUNT] [ACCOUNT | --maildir DIR | --mbox FILE]\n"
-    "\n"
-    "  -n, --newest COUNT   the newest COUNT only; their numbers stay\n"
-    "  --json               a line of JSON for each message\n"
     "\n"
     "The mail of ACCOUNT, or of all accounts, that was fetched: number, N if it is unread, date, "
     "sender,\n"
@@ -214,24 +212,21 @@ static int list_all(struct list *list)
 
 int cli_list(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},          {"newest", required_argument, NULL, 'n'},
-        {"maildir", required_argument, NULL, 'd'}, {"mbox", required_argument, NULL, 'm'},
-        {"help", no_argument, NULL, 'h'},          {0}};
     struct list list = {0};
     int option;
-    while ((option = getopt_long(argc, argv, "n:h", options, NULL)) != -1) {
-        if (option == 'h') {
+    while ((option = cli_getopt(CLI_LIST, argc, argv)) != CLI_NO_OPTION) {
+        if (option == CLI_LIST_HELP) {
             (void)fputs(usage, stdout);
+            cli_print_options(CLI_LIST);
             return EX_OK;
         }
-        if (option == 'j') {
+        if (option == CLI_LIST_JSON) {
             list.is_json = true;
-        } else if (option == 'd') {
+        } else if (option == CLI_LIST_MAILDIR) {
             list.reading.maildir = optarg;
-        } else if (option == 'm') {
+        } else if (option == CLI_LIST_MBOX) {
             list.reading.mbox = optarg;
-        } else if (option != 'n') {
+        } else if (option != CLI_LIST_NEWEST) {
             return cli_usage("list", "that option is not known");
         } else if (number_parse(bytes_of(optarg), UINT32_MAX, &list.newest) < 0 ||
                    list.newest == 0) {

@@ -8,38 +8,37 @@
 #include "account/checkpassword_reply.h"
 #include "base/version.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 
 struct subcommand {
     const char *name;
     int (*run)(int argc, char **argv);
-    const char *summary; /* NULL: not for people */
 };
 
+/* Those for people, as enum cli_command has them. */
+static int (*const runners[CLI_COMMANDS])(int argc, char **argv) = {
+#define CLI_COMMAND(identifier, name, run, usage, summary) run,
+#define CLI_OPTION(command, identifier, name, letter, argument, help)
+#include "cli/options.def"
+#undef CLI_COMMAND
+#undef CLI_OPTION
+};
+
+/* Those that programs call. */
 static const struct subcommand subcommands[] = {
-    {"serve", cli_serve, "serve -c FILE            run the POP3 server"},
-    {"check-config", cli_check_config,
-     "check-config -c FILE     say what is wrong with a configuration"},
-    {"deliver", cli_deliver, "deliver USER -c FILE     store the message on standard input"},
-    {"user", cli_user, "user COMMAND -c FILE     add, passwd, remove, list or check accounts"},
-    {"fetch", cli_fetch, "fetch [ACCOUNT ...]      take mail down from POP3 servers"},
-#ifdef RESTANTE_HAS_READER
-    {"list", cli_list, "list [ACCOUNT]           what mail was fetched"},
-    {"show", cli_show, "show NUMBER [ACCOUNT]    one message of that"},
-#endif
-    {"worker", cli_worker, NULL},
-    {"auth", cli_auth, NULL},
-    {"source", cli_source, NULL},
-    {CHECKPASSWORD_REPLY_COMMAND, cli_checkpassword_reply, NULL},
-    {"delegate", cli_delegate, NULL},
+    {"worker", cli_worker},     {"auth", cli_auth},
+    {"source", cli_source},     {CHECKPASSWORD_REPLY_COMMAND, cli_checkpassword_reply},
+    {"delegate", cli_delegate}, {"complete", cli_complete},
 };
 
 static void print_help(FILE *out)
 {
     (void)fputs("restante - a POP3 system\n\n", out);
-    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
-        if (subcommands[i].summary != NULL) {
-            (void)fprintf(out, "  restante %s\n", subcommands[i].summary);
-        }
+    for (enum cli_command command = 0; command < CLI_COMMANDS; command++) {
+        char left[64];
+        (void)snprintf(left, sizeof left, "%s %s", cli_command_name(command),
+                       cli_command_usage(command));
+        (void)fprintf(out, "  restante %-24s %s\n", left, cli_command_summary(command));
     }
     (void)fputs("\nrestante(1) describes each; restante.conf(5) the configuration.\n", out);
 }
@@ -75,6 +74,11 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--version") == 0) {
         (void)printf("restante %s\n", RESTANTE_VERSION);
         return EX_OK;
+    }
+    for (enum cli_command command = 0; command < CLI_COMMANDS; command++) {
+        if (strcmp(argv[1], cli_command_name(command)) == 0) {
+            return runners[command](argc - 1, argv + 1);
+        }
     }
     for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
         if (strcmp(argv[1], subcommands[i].name) == 0) {

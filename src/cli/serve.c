@@ -7,6 +7,7 @@
 #include "account/checkpassword_reply.h"
 #include "base/number.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "server/auth.h"
 #include "server/delegate.h"
 #include "server/master.h"
@@ -15,29 +16,26 @@
 
 int cli_serve(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"ready-fd", required_argument, NULL, 'r'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
     const char *path = NULL;
     uint64_t ready_fd = 0;
     int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+    while ((option = cli_getopt(CLI_SERVE, argc, argv)) != CLI_NO_OPTION) {
         switch (option) {
-        case 'c':
+        case CLI_SERVE_CONFIG:
             path = optarg;
             break;
-        case 'r':
+        case CLI_SERVE_READY_FD:
             if (number_parse(bytes_of(optarg), 1023, &ready_fd) < 0 || ready_fd < 1) {
                 return cli_usage("serve", "--ready-fd takes the number of an open descriptor");
             }
             break;
-        case 'h':
+        case CLI_SERVE_HELP:
             (void)puts(
                 "usage: restante serve -c FILE [--ready-fd N]\n\n"
                 "Serves POP3 as FILE says, in the foreground, until SIGTERM; SIGHUP reads FILE\n"
                 "again. Descriptor N gets a line for each listener and then \"ready\".\n"
                 "restante-serve(8) tells more.");
+            cli_print_options(CLI_SERVE);
             return EX_OK;
         default:
             return cli_usage("serve", "that option is not known");

@@ -7,6 +7,7 @@
 
 #include "base/number.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "cli/reading.h"
 #include "reader/bounds.h"
 #include "reader/content.h"
@@ -27,11 +28,6 @@ static const char usage[] =
     "usage: restante show [--peek] NUMBER [ACCOUNT | --maildir DIR | --mbox FILE]\n"
     "       restante show --raw | --part N | --save DIR NUMBER [ACCOUNT | --maildir DIR | --mbox "
     "FILE]\n"
-    "\n"
-    "  --peek       the message stays unread\n"
-    "  --raw        the message as it came\n"
-    "  --part N     one part, decoded, to standard output: > FILE\n"
-    "  --save DIR   all attachments as new files in DIR\n"
     "\n"
     "NUMBER is the one that `restante list' gives. restante-show(1) has the rest.\n";
 
@@ -185,22 +181,22 @@ static int run(struct show *show, struct error *error)
 static int take_option(struct show *show, int option)
 {
     switch (option) {
-    case 'p':
+    case CLI_SHOW_PEEK:
         show->is_peek = true;
         return 0;
-    case 'r':
+    case CLI_SHOW_RAW:
         show->is_raw = true;
         return 0;
-    case 's':
+    case CLI_SHOW_SAVE:
         show->folder = optarg;
         return 0;
-    case 'd':
+    case CLI_SHOW_MAILDIR:
         show->reading.maildir = optarg;
         return 0;
-    case 'm':
+    case CLI_SHOW_MBOX:
         show->reading.mbox = optarg;
         return 0;
-    case 'n':
+    case CLI_SHOW_PART:
         if (number_parse(bytes_of(optarg), UINT32_MAX, &show->part) == 0 && show->part > 0) {
             return 0;
         }
@@ -212,16 +208,12 @@ static int take_option(struct show *show, int option)
 
 int cli_show(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"peek", no_argument, NULL, 'p'},          {"raw", no_argument, NULL, 'r'},
-        {"part", required_argument, NULL, 'n'},    {"save", required_argument, NULL, 's'},
-        {"maildir", required_argument, NULL, 'd'}, {"mbox", required_argument, NULL, 'm'},
-        {"help", no_argument, NULL, 'h'},          {0}};
     struct show show = {0};
     int option;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == 'h') {
+    while ((option = cli_getopt(CLI_SHOW, argc, argv)) != CLI_NO_OPTION) {
+        if (option == CLI_SHOW_HELP) {
             (void)fputs(usage, stdout);
+            cli_print_options(CLI_SHOW);
             return EX_OK;
         }
         int status = take_option(&show, option);

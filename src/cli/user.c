@@ -20,6 +20,7 @@
 #include "base/user_name.h"
 #include "cli/ask_secret.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "cli/user.h"
 #include "sasl/prepare.h"
 #include "server/control.h"
@@ -58,9 +59,8 @@ static const char usage[] =
     "  rules    from where, over what and by which password an account may log in; without an\n"
     "           option they are shown\n"
     "\n"
-    "FILE is the server's configuration. SCHEME is scram-sha-256 (so it is without it) or "
-    "argon2id,\n"
-    "of an app password scram-sha-256 or plain. NETWORKS is 192.0.2.0/24,2001:db8::1 or the like.\n"
+    "SCHEME is scram-sha-256 (so it is without it) or argon2id, of an app password scram-sha-256\n"
+    "or plain.\n"
     "A password is asked for on a terminal, else it is the first line of standard input.\n";
 
 /* Octets in memory are nobody else's business, not even of a core file. */
@@ -373,33 +373,27 @@ static const struct command *find_command(char *const *words)
 static int parse_options(int argc, char **argv, const char **path_out, struct user_job *job,
                          int *status_out)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"scheme", required_argument, NULL, 's'},
-                                            {"allow-nets", required_argument, NULL, 'n'},
-                                            {"tls", required_argument, NULL, 't'},
-                                            {"main-password", required_argument, NULL, 'm'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
     int option;
-    while ((option = getopt_long(argc, argv, "c:s:h", options, NULL)) != -1) {
+    while ((option = cli_getopt(CLI_USER, argc, argv)) != CLI_NO_OPTION) {
         switch (option) {
-        case 'c':
+        case CLI_USER_CONFIG:
             *path_out = optarg;
             break;
-        case 's':
+        case CLI_USER_SCHEME:
             job->scheme = optarg;
             break;
-        case 'n':
+        case CLI_USER_ALLOW_NETS:
             job->allow_nets = optarg;
             break;
-        case 't':
+        case CLI_USER_TLS:
             job->tls = optarg;
             break;
-        case 'm':
+        case CLI_USER_MAIN_PASSWORD:
             job->main_password = optarg;
             break;
-        case 'h':
+        case CLI_USER_HELP:
             (void)fputs(usage, stdout);
+            cli_print_options(CLI_USER);
             *status_out = EX_OK;
             return -1;
         default:
