@@ -2,31 +2,17 @@
 #include "server/readiness.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "base/service_notify.h"
 #include "net/address.h"
 
 void readiness_notify(const char *state)
 {
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (path == NULL || (path[0] != '/' && path[0] != '@') ||
-        strlen(path) >= sizeof address.sun_path) {
-        return;
-    }
-    memcpy(address.sun_path, path, strlen(path));
-    if (path[0] == '@') {
-        address.sun_path[0] = '\0'; /* a name in the abstract space */
-    }
-    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    AUTO_CLOSE int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (descriptor >= 0 && sendto(descriptor, state, strlen(state), MSG_NOSIGNAL,
-                                  (const struct sockaddr *)&address, size) < 0) {
-        log_write(LOG_LEVEL_WARNING, "systemd cannot be told %s: %s", state, strerror(errno));
+    int result = service_notify(state);
+    if (result < 0) {
+        log_write(LOG_LEVEL_WARNING, "systemd cannot be told %s: %s", state, strerror(-result));
     }
 }
 
