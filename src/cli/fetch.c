@@ -16,6 +16,7 @@ int fetch_accounts(struct fetch_command *command)
                                         .count = command->count,
                                         .parallel = (uint32_t)command->parallel,
                                         .state_folder = command->state_folder,
+                                        .metrics = command->metrics,
                                         .dry_run = command->dry_run,
                                         .headers = command->headers,
                                         .mark_seen = command->mark_seen,

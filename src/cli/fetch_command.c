@@ -42,6 +42,18 @@ int fetch_help(struct fetch_command *command)
     return EX_OK;
 }
 
+static int take_time(const char *option, uint64_t *milliseconds_out)
+{
+    char escaped[128];
+    if (number_parse_duration(bytes_of(optarg), milliseconds_out) < 0 || *milliseconds_out < 1000) {
+        return cli_usage("fetch",
+                         "--%s %s: write a number with a unit (s, m, h, d), like 5m, of at least "
+                         "a second",
+                         option, bytes_escape(bytes_of(optarg), escaped, sizeof escaped));
+    }
+    return 0;
+}
+
 static int take_run_option(struct fetch_command *command, enum run_option option)
 {
     switch (option) {
@@ -53,6 +65,15 @@ static int take_run_option(struct fetch_command *command, enum run_option option
             command->parallel == 0) {
             return cli_usage("fetch", "--parallel takes a number from 1 to %d", PARALLEL_MOST);
         }
+        return 0;
+    case RUN_WATCH:
+        command->mode = fetch_watch;
+        return take_time("watch", &command->interval_ms);
+    case RUN_STATUS:
+        command->mode = fetch_show_status;
+        return optarg == NULL ? 0 : take_time("status", &command->most_age_ms);
+    case RUN_PROMETHEUS:
+        command->metrics = optarg;
         return 0;
     case RUN_DRY_RUN:
         command->dry_run = true;

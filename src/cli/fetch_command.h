@@ -19,6 +19,9 @@ struct fetch_command {
     uint64_t parallel;
     const char *state_folder;
     bool dry_run, headers, mark_seen;
+    uint64_t interval_ms; /* of --watch */
+    uint64_t most_age_ms; /* of --status; 0: as the watcher's interval says */
+    const char *metrics;
     char **operands;
     int operand_count;
     struct fetch_output output;
@@ -39,5 +42,7 @@ void fetch_command_finish(struct fetch_command *command);
 /* The modes. The first is what is done where no option says otherwise. */
 int fetch_accounts(struct fetch_command *command);
 int fetch_help(struct fetch_command *command);
+int fetch_watch(struct fetch_command *command);
+int fetch_show_status(struct fetch_command *command);
 
 #endif

@@ -4,7 +4,7 @@
 #include "fetch/storer.h"
 
 /* Octets above 0x7E stand as the character of that number: an id need not be UTF-8. */
-static void write_string(FILE *out, const char *key, struct bytes text)
+void fetch_json_string(FILE *out, const char *key, struct bytes text)
 {
     (void)fprintf(out, ",\"%s\":\"", key);
     for (size_t i = 0; i < text.size; i++) {
@@ -20,7 +20,7 @@ static void write_string(FILE *out, const char *key, struct bytes text)
     (void)fputc('"', out);
 }
 
-static void write_number(FILE *out, const char *key, uint64_t number)
+void fetch_json_number(FILE *out, const char *key, uint64_t number)
 {
     (void)fprintf(out, ",\"%s\":%llu", key, (unsigned long long)number);
 }
@@ -28,25 +28,25 @@ static void write_number(FILE *out, const char *key, uint64_t number)
 static void write_octets(FILE *out, uint64_t octets)
 {
     if (octets != STORER_OCTETS_UNKNOWN) {
-        write_number(out, "octets", octets);
+        fetch_json_number(out, "octets", octets);
     }
 }
 
 static void write_progress(FILE *out, const struct fetch_progress *progress)
 {
-    write_number(out, "listed", progress->messages_listed);
-    write_number(out, "wanted", progress->messages_wanted);
-    write_number(out, "wanted_octets", progress->octets_wanted);
-    write_number(out, "fetched", progress->messages_fetched);
-    write_number(out, "fetched_octets", progress->octets_fetched);
-    write_number(out, "stored", progress->outcomes[OUTCOME_STORED]);
-    write_number(out, "deleted", progress->outcomes[OUTCOME_DELETED]);
-    write_number(out, "left", progress->outcomes[OUTCOME_LEFT]);
-    write_number(out, "refused",
-                 (uint64_t)progress->outcomes[OUTCOME_REFUSED] +
-                     progress->outcomes[OUTCOME_QUARANTINED] +
-                     progress->outcomes[OUTCOME_DEFERRED] + progress->outcomes[OUTCOME_FAILED]);
-    write_number(out, "elapsed_ms", progress->elapsed_ms);
+    fetch_json_number(out, "listed", progress->messages_listed);
+    fetch_json_number(out, "wanted", progress->messages_wanted);
+    fetch_json_number(out, "wanted_octets", progress->octets_wanted);
+    fetch_json_number(out, "fetched", progress->messages_fetched);
+    fetch_json_number(out, "fetched_octets", progress->octets_fetched);
+    fetch_json_number(out, "stored", progress->outcomes[OUTCOME_STORED]);
+    fetch_json_number(out, "deleted", progress->outcomes[OUTCOME_DELETED]);
+    fetch_json_number(out, "left", progress->outcomes[OUTCOME_LEFT]);
+    fetch_json_number(
+        out, "refused",
+        (uint64_t)progress->outcomes[OUTCOME_REFUSED] + progress->outcomes[OUTCOME_QUARANTINED] +
+            progress->outcomes[OUTCOME_DEFERRED] + progress->outcomes[OUTCOME_FAILED]);
+    fetch_json_number(out, "elapsed_ms", progress->elapsed_ms);
 }
 
 void fetch_json_write(FILE *out, const struct fetch_report *report)
@@ -57,29 +57,31 @@ void fetch_json_write(FILE *out, const struct fetch_report *report)
         [REPORT_LISTED] = "listed",   [REPORT_PROGRESS] = "progress",
         [REPORT_MESSAGE] = "message", [REPORT_HEADER] = "header",
         [REPORT_SENT] = "sent",       [REPORT_RECEIVED] = "received",
-        [REPORT_FAILED] = "failed",   [REPORT_DONE] = "done"};
+        [REPORT_FAILED] = "failed",   [REPORT_DONE] = "done",
+        [REPORT_WATCH] = "watch"};
     (void)fprintf(out, "{\"event\":\"%s\"", names[report->type]);
-    write_string(out, "account", bytes_of(report->account->name));
+    fetch_json_string(out, "account", bytes_of(report->account->name));
     if (report->type == REPORT_MESSAGE || report->type == REPORT_HEADER) {
-        write_number(out, "number", report->number);
+        fetch_json_number(out, "number", report->number);
         write_octets(out, report->octets);
-        write_string(out, "unique_id", report->unique_id);
+        fetch_json_string(out, "unique_id", report->unique_id);
     }
     if (report->type == REPORT_MESSAGE) {
-        write_string(out, "outcome", bytes_of(fetch_outcome_word(report->outcome)));
+        fetch_json_string(out, "outcome", bytes_of(fetch_outcome_word(report->outcome)));
     }
     if (report->type == REPORT_HEADER) {
-        write_string(out, "header", report->data);
+        fetch_json_string(out, "header", report->data);
     }
     if (report->text != NULL) {
-        write_string(out, "text", bytes_of(report->text));
+        fetch_json_string(out, "text", bytes_of(report->text));
     }
     if (report->progress != NULL) {
         write_progress(out, report->progress);
     }
     if (report->type == REPORT_FAILED || report->type == REPORT_DONE) {
-        write_number(out, "status",
-                     report->kind == ERROR_NONE ? 0 : (uint64_t)error_exit_status(report->kind));
+        fetch_json_number(out, "status",
+                          report->kind == ERROR_NONE ? 0
+                                                     : (uint64_t)error_exit_status(report->kind));
     }
     (void)fputs("}\n", out);
     (void)fflush(out);

@@ -10,4 +10,8 @@
  * restante-fetch(1) lists the fields. */
 void fetch_json_write(FILE *out, const struct fetch_report *report);
 
+/* `,"key":"text"` and `,"key":number`, for other lines of the kind. */
+void fetch_json_string(FILE *out, const char *key, struct bytes text);
+void fetch_json_number(FILE *out, const char *key, uint64_t number);
+
 #endif

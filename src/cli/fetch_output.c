@@ -142,12 +142,6 @@ static void say(struct fetch_output *output, const struct fetch_report *report, 
     (void)fprintf(stderr, "restante: %s: %s%s\n", name_of(report, name, sizeof name), what, text);
 }
 
-static bool is_bad(enum fetch_outcome outcome)
-{
-    return outcome == OUTCOME_FAILED || outcome == OUTCOME_DEFERRED || outcome == OUTCOME_REFUSED ||
-           outcome == OUTCOME_QUARANTINED;
-}
-
 static void show_message(struct fetch_output *output, const struct fetch_report *report)
 {
     char text[TEXT_SIZE], octets[32] = "size unknown", name[256];
@@ -162,7 +156,7 @@ static void show_message(struct fetch_output *output, const struct fetch_report 
     if (planned) {
         erase_bars(output);
         (void)printf("%s: %s\n", name_of(report, name, sizeof name), text);
-    } else if (is_bad(report->outcome) || output->verbose) {
+    } else if (fetch_outcome_is_bad(report->outcome) || output->verbose) {
         say(output, report, "", text);
     }
 }
@@ -239,8 +233,10 @@ static void show_done(struct fetch_output *output, const struct fetch_report *re
     const struct fetch_progress *progress = report->progress;
     const uint32_t *outcomes = progress->outcomes;
     char octets[16], text[160];
+    bool chatty = output->watching ? outcomes[OUTCOME_STORED] != 0 || outcomes[OUTCOME_DELETED] != 0
+                                   : output->is_terminal;
     end_bar(output, report->account);
-    if (output->quiet || !(output->is_terminal || output->verbose)) {
+    if (output->quiet || !(chatty || output->verbose)) {
         return;
     }
     (void)snprintf(text, sizeof text, "%u new messages stored (%s), %u deleted there, %u left",
@@ -258,6 +254,11 @@ static void show(struct fetch_output *output, const struct fetch_report *report)
     case REPORT_FAILED:
     case REPORT_WARNING:
         say(output, report, "", report->text);
+        break;
+    case REPORT_WATCH:
+        if (!output->quiet) {
+            say(output, report, "", report->text);
+        }
         break;
     case REPORT_NOTE:
         if (chatty) {

@@ -11,6 +11,7 @@ enum { FETCH_OUTPUT_BARS = 16 }; /* accounts that have a bar at the same time */
 
 struct fetch_output {
     bool json, verbose, quiet;
+    bool watching;    /* only what happens is said, not that nothing did */
     bool is_terminal; /* standard error is one, and can do what bars need */
     struct fetch_bar {
         const struct fetch_account *account; /* NULL: free */

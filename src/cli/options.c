@@ -73,10 +73,13 @@ bool cli_option_at(enum cli_command command, size_t index, struct cli_option *op
 {
     for (int id = 0; id < CLI_FETCH_ACCOUNT; id++) {
         if (rows[id].command == command && index-- == 0) {
+            const char *argument = rows[id].argument;
+            bool may_be_bare = argument != NULL && argument[0] == '=';
             *option_out = (struct cli_option){.id = id,
                                               .name = rows[id].name,
                                               .letter = rows[id].letter,
-                                              .argument = rows[id].argument,
+                                              .argument = may_be_bare ? argument + 1 : argument,
+                                              .may_be_bare = may_be_bare,
                                               .help = rows[id].help};
             return true;
         }

@@ -41,6 +41,7 @@ struct fetch_account {
     char *ca_file, *fingerprint; /* the latter: 64 lower-case hexadecimal digits */
     char *auth;                  /* "auto", "USER", or a name of sasl/mechanisms.def */
     char *filter;
+    char *on_new, *on_error;
     char *maildir, *mbox, *pipe, *lmtp, *rcpt; /* one target is there once it is complete */
     uint32_t port;
     enum fetch_tls tls;

@@ -10,3 +10,9 @@ const char *fetch_outcome_word(enum fetch_outcome outcome)
     };
     return words[outcome];
 }
+
+bool fetch_outcome_is_bad(enum fetch_outcome outcome)
+{
+    return outcome == OUTCOME_FAILED || outcome == OUTCOME_DEFERRED || outcome == OUTCOME_REFUSED ||
+           outcome == OUTCOME_QUARANTINED;
+}

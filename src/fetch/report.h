@@ -31,6 +31,8 @@ enum fetch_outcome {
 };
 
 const char *fetch_outcome_word(enum fetch_outcome outcome);
+/* Should the person know of each one? */
+bool fetch_outcome_is_bad(enum fetch_outcome outcome);
 
 struct fetch_progress {
     uint32_t messages_listed; /* in the last listing */
@@ -54,7 +56,8 @@ enum report_type {
     REPORT_SENT,    /* `data`: a line to the server, without its secret */
     REPORT_RECEIVED, /* `data`: a line of the server */
     REPORT_FAILED,   /* `text`, `kind`: the account ends with an error */
-    REPORT_DONE      /* `progress`, `kind`: the account has ended */
+    REPORT_DONE,     /* `progress`, `kind`: the account has ended */
+    REPORT_WATCH     /* `text`: what a watcher does, or how things have changed */
 };
 
 /* Everything is borrowed during the call. `text` is printable; `data` and `unique_id` are a stranger's. */

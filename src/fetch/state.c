@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fetch/state_name.h"
@@ -195,28 +194,10 @@ static int open_database(struct state *state, bool dry_run, struct error *error)
     return prepare_schema(state, error);
 }
 
-/* All of a path, each part 0700. */
-static int make_folders(char *path, struct error *error)
-{
-    for (size_t at = 1; path[at - 1] != '\0'; at++) {
-        if (path[at] == '/' || path[at] == '\0') {
-            char cut = path[at];
-            path[at] = '\0';
-            int result = mkdir(path, 0700);
-            int number = errno;
-            path[at] = cut;
-            if (result < 0 && number != EEXIST) {
-                return error_from_errno(error, number, "%s", path);
-            }
-        }
-    }
-    return 0;
-}
-
 static int open_folder(struct state *state, const char *folder, bool dry_run, struct error *error)
 {
     AUTO_FREE char *path = state_folder_of(folder, error);
-    if (path == NULL || (!dry_run && make_folders(path, error) < 0)) {
+    if (path == NULL || (!dry_run && state_make_folders(path, error) < 0)) {
         return -1;
     }
     size_t size = strlen(path) + strlen(state->name) + sizeof "/.db";

@@ -178,17 +178,20 @@ void task_disconnect(struct task *task)
     stream_close(&task->stream);
 }
 
-/* LOGIN-DELAY of the server, if we may want to wait for it: RFC 2449 section 6.5. */
-static uint64_t login_delay_ms(const struct task *task)
+/* RFC 2449 section 6.5. After a login it is that of the user, as CAPA is asked for again. */
+static uint64_t learn_login_delay(struct task *task)
 {
     const struct pop3_client_capabilities *can = pop3_client_capabilities(task->client);
+    if (can->known) {
+        task->login_delay_ms = (uint64_t)can->login_delay_seconds * 1000;
+    }
     return (uint64_t)can->login_delay_seconds * 1000;
 }
 
 /* Is there to be another connection? Sets wait_ms. */
 static bool goes_on(struct task *task)
 {
-    uint64_t delay_ms = login_delay_ms(task);
+    uint64_t delay_ms = learn_login_delay(task);
     task->wait_ms = 0;
     if (task->stopping || task->error.kind != ERROR_NONE || task->storer_failed) {
         return false;
@@ -449,6 +452,7 @@ struct task *task_create(const struct task_options *options)
     }
     task->options = *options;
     task->account = options->account;
+    task->login_delay_ms = UINT64_MAX;
     transfer_clear(task);
     return task;
 }
@@ -534,6 +538,23 @@ void task_stop(struct task *task)
 enum error_kind task_result(const struct task *task)
 {
     return task->error.kind != ERROR_NONE ? task->error.kind : task->worst;
+}
+
+enum error_kind task_session_result(const struct task *task)
+{
+    return task->error.kind;
+}
+
+uint64_t task_login_delay_ms(const struct task *task)
+{
+    return task->login_delay_ms;
+}
+
+const char *task_place(const struct task *task)
+{
+    const char *place;
+    (void)target_of(task->account, &place);
+    return place;
 }
 
 struct task *task_free(struct task *task)

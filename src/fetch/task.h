@@ -33,6 +33,12 @@ void task_start(struct task *task, struct secret *password);
 void task_stop(struct task *task);
 /* What went wrong; ERROR_NONE: nothing. After `done`. */
 enum error_kind task_result(const struct task *task);
+/* What ended the account's session; ERROR_NONE: it was whole, whatever became of single messages. After `done`. */
+enum error_kind task_session_result(const struct task *task);
+/* LOGIN-DELAY of the server, RFC 2449 section 6.5; UINT64_MAX: it never said what it can. After `done`. */
+uint64_t task_login_delay_ms(const struct task *task);
+/* Where the mail goes, as its option says. */
+const char *task_place(const struct task *task);
 /* After `done` (or if it was never started). Takes NULL; returns NULL. */
 struct task *task_free(struct task *task);
 

@@ -135,7 +135,8 @@ struct task {
     bool silent;                   /* it has said nothing for as long as it may */
     bool endless; /* the culprit came larger than it may be: it is not asked for again */
     uint32_t in_use_retries;
-    uint64_t wait_ms; /* before the next connection */
+    uint64_t wait_ms;        /* before the next connection */
+    uint64_t login_delay_ms; /* of the server; UINT64_MAX: it has not said what it can */
     uint8_t
         *culprit; /* unique id of the message at which the connection broke: it is fetched last */
     size_t culprit_size;
