@@ -86,9 +86,7 @@ static int oauth_ask(struct source *source, const struct source_question *questi
     return 0;
 }
 
-static const struct source_type oauth_type = {
-    .name = "oauth",
-    .checks_passwords = true,
+static const struct source_functions oauth_functions = {
     .open = oauth_open,
     .ask = oauth_ask,
     .close = oauth_close,
@@ -96,5 +94,5 @@ static const struct source_type oauth_type = {
 
 const struct module restante_module = {
     .version = RESTANTE_VERSION,
-    .interface = &oauth_type,
+    .interface = &oauth_functions,
 };

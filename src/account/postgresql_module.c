@@ -308,8 +308,7 @@ static int postgresql_open(const struct source_options *options, struct source *
     return 0;
 }
 
-static const struct source_type postgresql_type = {
-    .name = "postgresql",
+static const struct source_functions postgresql_functions = {
     .open = postgresql_open,
     .ask = postgresql_ask,
     .close = postgresql_close,
@@ -317,5 +316,5 @@ static const struct source_type postgresql_type = {
 
 const struct module restante_module = {
     .version = RESTANTE_VERSION,
-    .interface = &postgresql_type,
+    .interface = &postgresql_functions,
 };

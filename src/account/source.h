@@ -64,16 +64,10 @@ struct source_answer {
 
 struct source;
 
-/* One type of source. */
-struct source_type {
-    const char *name; /* as `source` in [accounts] has it */
-    /* It checks passwords itself; else it answers with verifiers, whether there is a password or not, and is
-     * not given any. */
-    bool checks_passwords;
-    bool needs_root; /* keeps what privileges the server was started with */
-    /* Looks at the options, loads what is needed, and connects to nothing: what is away now may be there
-     * when a question comes. ERROR_CONFIGURATION: with what is wrong and what would be right; the server
-     * does not start. */
+/* What a type of source does. */
+struct source_functions {
+    /* Looks at the options, and connects to nothing: what is away now may be there when a question comes.
+     * ERROR_CONFIGURATION: with what is wrong and what would be right; the server does not start. */
     int (*open)(const struct source_options *options, struct source **source_out,
                 struct error *error) MUST_CHECK;
     /* 0 and the answer, which comes zeroed and without ids. ERROR_NO_SUCH_USER: the next source is asked.
@@ -87,10 +81,26 @@ struct source_type {
     struct source *(*close)(struct source *source);
 };
 
+/* One type of source. */
+struct source_type {
+    const char *name; /* as `source` in [accounts] has it */
+    /* It checks passwords itself; else it answers with verifiers, whether there is a password or not, and is
+     * not given any. */
+    bool checks_passwords;
+    bool takes_tokens; /* what it checks is an access token */
+    bool needs_root;   /* keeps what privileges the server was started with */
+    bool has_own_user; /* may run as another user than auth */
+    const struct source_functions *functions; /* NULL: they are in the module of its name */
+};
+
 /* The type of that name; NULL: there is none in this build. */
 const struct source_type *source_type_find(struct bytes name);
 
-extern const struct source_type source_command, source_oauth, source_pam, source_postgresql,
-    source_sqlite;
+/* What it does; loads its module if it has one. ERROR_CONFIGURATION: that is not there. */
+int source_type_functions(const struct source_type *type,
+                          const struct source_functions **functions_out,
+                          struct error *error) MUST_CHECK;
+
+extern const struct source_functions source_command, source_pam, source_sqlite;
 
 #endif

@@ -256,9 +256,7 @@ static int ask(struct source *source, const struct source_question *question,
     return take_report(source, question, reply_end, answer_out, error);
 }
 
-const struct source_type source_command = {
-    .name = "command",
-    .checks_passwords = true,
+const struct source_functions source_command = {
     .open = open_source,
     .ask = ask,
     .close = close_source,

@@ -196,10 +196,7 @@ static int ask(struct source *source, const struct source_question *question,
     return 0;
 }
 
-const struct source_type source_pam = {
-    .name = "pam",
-    .checks_passwords = true,
-    .needs_root = true,
+const struct source_functions source_pam = {
     .open = open_source,
     .ask = ask,
     .close = close_source,

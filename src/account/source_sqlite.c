@@ -230,8 +230,7 @@ static int sqlite_open(const struct source_options *options, struct source **sou
     return 0;
 }
 
-const struct source_type source_sqlite = {
-    .name = "sqlite",
+const struct source_functions source_sqlite = {
     .open = sqlite_open,
     .ask = sqlite_ask,
     .close = sqlite_close,

@@ -20,11 +20,12 @@ static void judge(const struct configuration *configuration, const char *name,
 {
     struct source_options options;
     struct source *source;
-    const struct source_type *type = source_type_find(bytes_of(name));
+    const struct source_functions *functions;
     source_options_of(configuration, &options);
     *error_out = (struct error){0};
     if (child_drop_privileges(configuration->auth_user, error_out) < 0 ||
-        type->open(&options, &source, error_out) < 0) {
+        source_type_functions(source_type_find(bytes_of(name)), &functions, error_out) < 0 ||
+        functions->open(&options, &source, error_out) < 0) {
         return;
     }
     if (strcmp(name, "sqlite") == 0 && access(configuration->sqlite_file, R_OK) < 0) {
@@ -33,7 +34,7 @@ static void judge(const struct configuration *configuration, const char *name,
                                configuration->sqlite_file);
         error_out->kind = ERROR_TEMPORARY;
     }
-    (void)type->close(source);
+    (void)functions->close(source);
 }
 
 /* In a process that it starts, and ends if it takes too long. */

@@ -19,6 +19,7 @@ struct source_child {
     struct configuration configuration;
     struct token_options tokens;
     const struct source_type *type;
+    const struct source_functions *functions;
     struct source *source;
     struct sandbox_hidden *hidden; /* the accounts file; NULL: there is none */
     int auth;                      /* the channel; -1: there is no auth at this time */
@@ -50,14 +51,14 @@ static int ask(struct source_child *self, struct source_request *request,
     answer_out->uid = ACCOUNT_NO_ID;
     answer_out->gid = ACCOUNT_NO_ID;
     if (request->has_password) {
-        bool token = self->type == &source_oauth;
+        bool token = self->type->takes_tokens;
         if ((token ? secret_create_token(octets, &password, error)
                    : secret_create(octets, &password, error)) < 0) {
             return -1;
         }
         question.password = password;
     }
-    int result = self->type->ask(self->source, &question, answer_out, error);
+    int result = self->functions->ask(self->source, &question, answer_out, error);
     (void)secret_free(password);
     secret_wipe_stack();
     return result;
@@ -145,13 +146,15 @@ static int open_source(struct source_child *self, struct error *error)
     source_options_of(&self->configuration, &options);
     self->tokens = token_settings_options(&self->configuration);
     options.tokens = &self->tokens;
-    return self->type->open(&options, &self->source, error);
+    return source_type_functions(self->type, &self->functions, error) < 0
+               ? -1
+               : self->functions->open(&options, &self->source, error);
 }
 
 static int drop_privileges(const struct source_child *self, struct error *error)
 {
     const struct configuration *configuration = &self->configuration;
-    bool has_own_user = self->type == &source_command && configuration->command_user[0] != '\0';
+    bool has_own_user = self->type->has_own_user && configuration->command_user[0] != '\0';
     if (self->type->needs_root) {
         return 0;
     }
