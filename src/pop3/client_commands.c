@@ -6,7 +6,7 @@
 
 #include <assert.h>
 
-#include "pop3/base64.h"
+#include "base/base64.h"
 #include "pop3/client_session.h"
 
 enum {

@@ -4,8 +4,8 @@
  * spaces, text behind a row), strict where a guess could put replies out of step with commands. */
 #include <pop3/client.h>
 
+#include "base/base64.h"
 #include "base/number.h"
-#include "pop3/base64.h"
 #include "pop3/client_session.h"
 
 /* "+OK" or "-ERR", alone or with a space and more. */

@@ -8,8 +8,8 @@
 
 #include <assert.h>
 
+#include "base/base64.h"
 #include "base/number.h"
-#include "pop3/base64.h"
 #include "pop3/session.h"
 
 struct reply handle_user(struct pop3_server *session, const struct arguments *arguments)

@@ -4,8 +4,8 @@
  * line ends written here comes out of rewritten text: control characters would be obeyed by who decodes it. */
 #include "pop3/surrogate_field.h"
 
+#include "base/base64.h"
 #include "base/buffer.h"
-#include "pop3/base64.h"
 #include "pop3/header_field.h"
 
 enum { WORD_OCTETS = 36, CHARACTER_OCTETS = 4 };

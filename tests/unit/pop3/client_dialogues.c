@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "base/number.h"
 #include "client_host.h"
 #include "dialogue.h"
-#include "pop3/base64.h"
 
 enum { PIECES_MOST = 300, PAIRS_MOST = DIALOGUE_STATEMENTS_MOST, LINE_MOST = 30000 };
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "pop3/base64.h"
+#include "base/base64.h"
 
 static void append(uint8_t **memory, size_t *size, size_t *capacity, struct bytes octets)
 {

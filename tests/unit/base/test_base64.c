@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "pop3/base64.h"
+#include "base/base64.h"
 
 static const struct {
     const char *plain;

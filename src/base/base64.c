@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "pop3/base64.h"
+#include "base/base64.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
