@@ -10,7 +10,7 @@
 
 #include "fetch/blocking_stream.h"
 #include "fetch/target.h"
-#include "lmtp/client.h"
+#include "smtp/client.h"
 
 enum { INPUT_OCTETS = 4096, CHUNK_OCTETS = 32768, HOST_OCTETS = 256, REASON_OCTETS = 200 };
 
@@ -20,7 +20,7 @@ struct lmtp {
     struct spool spool;
     bool is_8bit;
     struct blocking_stream stream;
-    struct lmtp_client *client; /* in `memory`, while connected */
+    struct smtp_client *client; /* in `memory`, while connected */
     void *memory;
     struct bytes unfed; /* in `input` */
     uint8_t input[INPUT_OCTETS];
@@ -77,11 +77,11 @@ static int make_connection(struct lmtp *lmtp, struct error *error)
     if (blocking_stream_connect(&lmtp->stream, lmtp->options.place, error) < 0) {
         return -1;
     }
-    struct lmtp_options options = {.host = host};
-    lmtp->client = lmtp_client_init(lmtp->memory, &options);
+    struct smtp_options options = {.host = host};
+    lmtp->client = smtp_client_init(lmtp->memory, &options);
     if (lmtp->client == NULL) {
         options.host = "localhost";
-        lmtp->client = lmtp_client_init(lmtp->memory, &options);
+        lmtp->client = smtp_client_init(lmtp->memory, &options);
     }
     return 0;
 }
@@ -89,7 +89,7 @@ static int make_connection(struct lmtp *lmtp, struct error *error)
 static void lose(struct lmtp *lmtp)
 {
     lmtp->unfed = (struct bytes){0};
-    lmtp_client_end(lmtp->client);
+    smtp_client_end(lmtp->client);
 }
 
 static void take_input(struct lmtp *lmtp, struct delivery *delivery)
@@ -103,7 +103,7 @@ static void take_input(struct lmtp *lmtp, struct delivery *delivery)
         }
         lmtp->unfed = (struct bytes){lmtp->input, (size_t)size};
     }
-    lmtp->unfed = bytes_from(lmtp->unfed, lmtp_client_feed(lmtp->client, lmtp->unfed));
+    lmtp->unfed = bytes_from(lmtp->unfed, smtp_client_feed(lmtp->client, lmtp->unfed));
 }
 
 static void give_output(struct lmtp *lmtp, struct bytes octets, struct delivery *delivery)
@@ -112,7 +112,7 @@ static void give_output(struct lmtp *lmtp, struct bytes octets, struct delivery 
     if (count < 0) {
         lose(lmtp);
     } else {
-        lmtp_client_written(lmtp->client, (size_t)count);
+        smtp_client_written(lmtp->client, (size_t)count);
     }
 }
 
@@ -126,17 +126,17 @@ static int give_message(struct lmtp *lmtp, struct delivery *delivery, struct err
         return error_set(error, ERROR_TEMPORARY, 0, "a temporary file is short");
     }
     if (size == 0) {
-        lmtp_client_message_end(lmtp->client);
+        smtp_client_message_end(lmtp->client);
         return 0;
     }
     struct bytes octets = {lmtp->chunk, (size_t)size};
-    delivery->given += lmtp_client_message(lmtp->client, octets);
+    delivery->given += smtp_client_message(lmtp->client, octets);
     return 0;
 }
 
 static int begin_delivery(struct lmtp *lmtp, struct delivery *delivery, struct error *error)
 {
-    struct lmtp_envelope envelope = {
+    struct smtp_envelope envelope = {
         /* No sender: if it cannot be delivered behind that server, nobody is to be told by mail. */
         .recipient = bytes_of(lmtp->options.recipient),
         .octets = lmtp->spool.size,
@@ -144,40 +144,40 @@ static int begin_delivery(struct lmtp *lmtp, struct delivery *delivery, struct e
     };
     delivery->begun = true;
     delivery->given = 0;
-    if (lmtp_client_deliver(lmtp->client, &envelope) < 0) {
+    if (smtp_client_deliver(lmtp->client, &envelope) < 0) {
         return error_set(error, ERROR_CONFIGURATION, 0, "%s is no address for LMTP",
                          lmtp->options.recipient);
     }
     return 0;
 }
 
-static enum target_outcome judge_result(const struct lmtp_client_event *event, struct error *error)
+static enum target_outcome judge_result(const struct smtp_client_event *event, struct error *error)
 {
     char text[REASON_OCTETS];
     (void)bytes_escape(event->text, text, sizeof text);
     switch (event->outcome) {
-    case LMTP_ACCEPTED:
+    case SMTP_ACCEPTED:
         return TARGET_STORED;
-    case LMTP_TEMPORARY:
+    case SMTP_TEMPORARY:
         (void)error_set(error, ERROR_TEMPORARY, 0, "the LMTP server says %u %s", event->code, text);
         return TARGET_DEFERRED;
-    case LMTP_PERMANENT:
+    case SMTP_PERMANENT:
         break;
     }
     (void)error_set(error, ERROR_PERMANENT, 0, "the LMTP server says %u %s", event->code, text);
     return TARGET_REFUSED;
 }
 
-static enum target_outcome judge_close(const struct lmtp_client_event *event,
+static enum target_outcome judge_close(const struct smtp_client_event *event,
                                        const struct delivery *delivery, struct error *error)
 {
     char text[REASON_OCTETS];
     (void)bytes_escape(event->text, text, sizeof text);
-    if (event->error == LMTP_CLIENT_ERROR_REFUSED) {
+    if (event->error == SMTP_CLIENT_ERROR_REFUSED) {
         (void)error_set(error, ERROR_TEMPORARY, 0, "the LMTP server says %u %s", event->code, text);
     } else if (delivery->lost.kind != ERROR_NONE) {
         *error = delivery->lost;
-    } else if (event->error == LMTP_CLIENT_ERROR_PEER_GONE) {
+    } else if (event->error == SMTP_CLIENT_ERROR_PEER_GONE) {
         (void)error_set(error, ERROR_TEMPORARY, 0, "the LMTP server closed the connection");
     } else {
         (void)error_set(error, ERROR_TEMPORARY, 0, "what the LMTP server says is no LMTP: %s",
@@ -189,26 +189,26 @@ static enum target_outcome judge_close(const struct lmtp_client_event *event,
 /* One event. True: the delivery is over. */
 static bool step(struct lmtp *lmtp, struct delivery *delivery, struct error *error)
 {
-    struct lmtp_client_event event;
+    struct smtp_client_event event;
     int result = 0;
-    lmtp_client_next(lmtp->client, &event);
+    smtp_client_next(lmtp->client, &event);
     switch (event.type) {
-    case LMTP_CLIENT_NEED_INPUT:
+    case SMTP_CLIENT_NEED_INPUT:
         take_input(lmtp, delivery);
         return false;
-    case LMTP_CLIENT_WRITE:
+    case SMTP_CLIENT_WRITE:
         give_output(lmtp, event.write, delivery);
         return false;
-    case LMTP_CLIENT_IDLE:
+    case SMTP_CLIENT_IDLE:
         result = begin_delivery(lmtp, delivery, error);
         break;
-    case LMTP_CLIENT_MESSAGE:
+    case SMTP_CLIENT_MESSAGE:
         result = give_message(lmtp, delivery, error);
         break;
-    case LMTP_CLIENT_RESULT:
+    case SMTP_CLIENT_RESULT:
         delivery->outcome = judge_result(&event, error);
         return true;
-    case LMTP_CLIENT_CLOSE:
+    case SMTP_CLIENT_CLOSE:
         /* An old connection that the server had closed long ago: a new one will do. */
         if (delivery->is_again && !event.unclear) {
             delivery->outcome = TARGET_WAITS;
@@ -253,12 +253,12 @@ static struct spool *lmtp_spool(struct target *target)
 /* Takes leave, without waiting for the answer. */
 static void quit(struct lmtp *lmtp)
 {
-    struct lmtp_client_event event;
-    lmtp_client_next(lmtp->client, &event);
-    if (event.type == LMTP_CLIENT_IDLE) {
-        lmtp_client_quit(lmtp->client);
-        lmtp_client_next(lmtp->client, &event);
-        if (event.type == LMTP_CLIENT_WRITE) {
+    struct smtp_client_event event;
+    smtp_client_next(lmtp->client, &event);
+    if (event.type == SMTP_CLIENT_IDLE) {
+        smtp_client_quit(lmtp->client);
+        smtp_client_next(lmtp->client, &event);
+        if (event.type == SMTP_CLIENT_WRITE) {
             (void)blocking_stream_send(&lmtp->stream, event.write, NULL);
         }
     }
@@ -292,7 +292,7 @@ int target_lmtp_create(const struct target_options *options, struct target **tar
         return error_set(error, ERROR_CONFIGURATION, 0, "LMTP needs a recipient");
     }
     struct lmtp *lmtp = calloc(1, sizeof *lmtp);
-    void *memory = malloc(lmtp_client_size());
+    void *memory = malloc(smtp_client_size());
     if (lmtp == NULL || memory == NULL) {
         free(lmtp);
         free(memory);

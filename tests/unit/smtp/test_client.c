@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lmtp/client.h"
+#include "smtp/client.h"
 
 /* What the client has to say, and what is answered then. The first answers the connection. */
 struct step {
@@ -23,14 +23,14 @@ struct session {
 };
 
 struct run {
-    struct lmtp_client *client;
+    struct smtp_client *client;
     const struct session *session;
     size_t piece, step, message, given;
     size_t sent_size, come_size, fed;
     char sent[70000], come[20000], trace[4000];
 };
 
-static void tell(struct run *run, const char *what, const struct lmtp_client_event *event)
+static void tell(struct run *run, const char *what, const struct smtp_client_event *event)
 {
     static const char *const outcomes[] = {"accepted", "temporary", "permanent"};
     size_t used = strlen(run->trace);
@@ -62,7 +62,7 @@ static void write_some(struct run *run, struct bytes octets)
     assert_true(run->sent_size + size <= sizeof run->sent);
     memcpy(run->sent + run->sent_size, octets.data, size);
     run->sent_size += size;
-    lmtp_client_written(run->client, size);
+    smtp_client_written(run->client, size);
 }
 
 static void read_some(struct run *run)
@@ -71,44 +71,44 @@ static void read_some(struct run *run)
     size_t left = run->come_size - run->fed;
     size_t size = left < run->piece ? left : run->piece;
     if (size == 0) {
-        lmtp_client_end(run->client);
+        smtp_client_end(run->client);
         return;
     }
     run->fed +=
-        lmtp_client_feed(run->client, (struct bytes){(const uint8_t *)run->come + run->fed, size});
+        smtp_client_feed(run->client, (struct bytes){(const uint8_t *)run->come + run->fed, size});
 }
 
 static void begin_message(struct run *run)
 {
     const char *recipient = run->session->recipient;
-    struct lmtp_envelope envelope = {
+    struct smtp_envelope envelope = {
         .sender = bytes_of("alice@example.org"),
         .recipient = bytes_of(recipient == NULL ? "bob@example.org" : recipient),
         .octets = run->session->octets,
         .is_8bit = run->session->is_8bit};
     if (run->session->messages[run->message] == NULL) {
-        lmtp_client_quit(run->client);
+        smtp_client_quit(run->client);
         return;
     }
     run->message++;
     run->given = 0;
-    assert_int_equal(lmtp_client_deliver(run->client, &envelope), 0);
+    assert_int_equal(smtp_client_deliver(run->client, &envelope), 0);
 }
 
 static void give_message(struct run *run)
 {
     struct bytes rest = bytes_from(bytes_of(run->session->messages[run->message - 1]), run->given);
     if (rest.size == 0) {
-        lmtp_client_message_end(run->client);
+        smtp_client_message_end(run->client);
         return;
     }
     rest.size = rest.size < run->piece ? rest.size : run->piece;
-    size_t taken = lmtp_client_message(run->client, rest);
+    size_t taken = smtp_client_message(run->client, rest);
     assert_true(taken > 0);
     run->given += taken;
 }
 
-static void tell_close(struct run *run, const struct lmtp_client_event *event)
+static void tell_close(struct run *run, const struct smtp_client_event *event)
 {
     static const char *const errors[] = {"none",    "peer-gone", "refused", "reply",
                                          "unasked", "line-end",  "limit"};
@@ -121,31 +121,31 @@ static void tell_close(struct run *run, const struct lmtp_client_event *event)
 static void drive(const struct session *session, size_t piece)
 {
     static struct run run;
-    struct lmtp_client_event event = {0};
+    struct smtp_client_event event = {0};
     memset(&run, 0, sizeof run);
     run.session = session;
     run.piece = piece;
-    run.client = malloc(lmtp_client_size());
-    assert_non_null(lmtp_client_init(run.client, &(struct lmtp_options){.host = "me.example"}));
-    while (event.type != LMTP_CLIENT_CLOSE) {
-        lmtp_client_next(run.client, &event);
+    run.client = malloc(smtp_client_size());
+    assert_non_null(smtp_client_init(run.client, &(struct smtp_options){.host = "me.example"}));
+    while (event.type != SMTP_CLIENT_CLOSE) {
+        smtp_client_next(run.client, &event);
         switch (event.type) {
-        case LMTP_CLIENT_NEED_INPUT:
+        case SMTP_CLIENT_NEED_INPUT:
             read_some(&run);
             break;
-        case LMTP_CLIENT_WRITE:
+        case SMTP_CLIENT_WRITE:
             write_some(&run, event.write);
             break;
-        case LMTP_CLIENT_IDLE:
+        case SMTP_CLIENT_IDLE:
             begin_message(&run);
             break;
-        case LMTP_CLIENT_MESSAGE:
+        case SMTP_CLIENT_MESSAGE:
             give_message(&run);
             break;
-        case LMTP_CLIENT_RESULT:
+        case SMTP_CLIENT_RESULT:
             tell(&run, "result", &event);
             break;
-        case LMTP_CLIENT_CLOSE:
+        case SMTP_CLIENT_CLOSE:
             tell_close(&run, &event);
             break;
         }
@@ -332,31 +332,31 @@ static void test_servers_that_make_no_sense(void **state)
 static void test_unasked(void **state)
 {
     (void)state;
-    struct lmtp_client *client = malloc(lmtp_client_size());
-    struct lmtp_client_event event;
-    (void)lmtp_client_init(client, &(struct lmtp_options){.host = "me"});
-    (void)lmtp_client_feed(client, bytes_of("220 a\r\n"));
-    lmtp_client_next(client, &event);
-    lmtp_client_written(client, event.write.size);
+    struct smtp_client *client = malloc(smtp_client_size());
+    struct smtp_client_event event;
+    (void)smtp_client_init(client, &(struct smtp_options){.host = "me"});
+    (void)smtp_client_feed(client, bytes_of("220 a\r\n"));
+    smtp_client_next(client, &event);
+    smtp_client_written(client, event.write.size);
     struct bytes more = bytes_of("250 a\r\n250 b\r\n");
-    assert_int_equal(lmtp_client_feed(client, more), more.size);
-    lmtp_client_next(client, &event);
-    assert_int_equal(event.type, LMTP_CLIENT_CLOSE);
-    assert_int_equal(event.error, LMTP_CLIENT_ERROR_UNASKED);
+    assert_int_equal(smtp_client_feed(client, more), more.size);
+    smtp_client_next(client, &event);
+    assert_int_equal(event.type, SMTP_CLIENT_CLOSE);
+    assert_int_equal(event.error, SMTP_CLIENT_ERROR_UNASKED);
     assert_int_equal(
-        lmtp_client_deliver(client, &(struct lmtp_envelope){.recipient = bytes_of("a")}), -1);
+        smtp_client_deliver(client, &(struct smtp_envelope){.recipient = bytes_of("a")}), -1);
     free(client);
 }
 
-static enum lmtp_client_error error_of_greeting(const char *octets, size_t size)
+static enum smtp_client_error error_of_greeting(const char *octets, size_t size)
 {
-    struct lmtp_client *client = malloc(lmtp_client_size());
-    struct lmtp_client_event event;
-    (void)lmtp_client_init(client, &(struct lmtp_options){.host = "me"});
-    (void)lmtp_client_feed(client, (struct bytes){(const uint8_t *)octets, size});
-    lmtp_client_next(client, &event);
-    enum lmtp_client_error error =
-        event.type == LMTP_CLIENT_CLOSE ? event.error : LMTP_CLIENT_ERROR_NONE;
+    struct smtp_client *client = malloc(smtp_client_size());
+    struct smtp_client_event event;
+    (void)smtp_client_init(client, &(struct smtp_options){.host = "me"});
+    (void)smtp_client_feed(client, (struct bytes){(const uint8_t *)octets, size});
+    smtp_client_next(client, &event);
+    enum smtp_client_error error =
+        event.type == SMTP_CLIENT_CLOSE ? event.error : SMTP_CLIENT_ERROR_NONE;
     free(client);
     return error;
 }
@@ -364,21 +364,21 @@ static enum lmtp_client_error error_of_greeting(const char *octets, size_t size)
 static void test_limits(void **state)
 {
     (void)state;
-    static char text[LMTP_REPLY_LINES * 7 + 100];
-    static char line[LMTP_LINE_OCTETS + 10];
+    static char text[SMTP_REPLY_LINES * 7 + 100];
+    static char line[SMTP_LINE_OCTETS + 10];
     memset(line, 'x', sizeof line);
     memcpy(line, "220 ", 4);
-    memcpy(line + LMTP_LINE_OCTETS - 2, "\r\n", 2);
-    assert_int_equal(error_of_greeting(line, LMTP_LINE_OCTETS), LMTP_CLIENT_ERROR_NONE);
-    line[LMTP_LINE_OCTETS - 2] = 'x';
-    memcpy(line + LMTP_LINE_OCTETS - 1, "\r\n", 2);
-    assert_int_equal(error_of_greeting(line, LMTP_LINE_OCTETS + 1), LMTP_CLIENT_ERROR_LIMIT);
-    for (size_t i = 0; i <= LMTP_REPLY_LINES; i++) {
+    memcpy(line + SMTP_LINE_OCTETS - 2, "\r\n", 2);
+    assert_int_equal(error_of_greeting(line, SMTP_LINE_OCTETS), SMTP_CLIENT_ERROR_NONE);
+    line[SMTP_LINE_OCTETS - 2] = 'x';
+    memcpy(line + SMTP_LINE_OCTETS - 1, "\r\n", 2);
+    assert_int_equal(error_of_greeting(line, SMTP_LINE_OCTETS + 1), SMTP_CLIENT_ERROR_LIMIT);
+    for (size_t i = 0; i <= SMTP_REPLY_LINES; i++) {
         memcpy(text + 7 * i, "220-x\r\n", 7);
     }
-    assert_int_equal(error_of_greeting(text, 7 * (size_t)LMTP_REPLY_LINES), LMTP_CLIENT_ERROR_NONE);
-    assert_int_equal(error_of_greeting(text, 7 * (size_t)(LMTP_REPLY_LINES + 1)),
-                     LMTP_CLIENT_ERROR_LIMIT);
+    assert_int_equal(error_of_greeting(text, 7 * (size_t)SMTP_REPLY_LINES), SMTP_CLIENT_ERROR_NONE);
+    assert_int_equal(error_of_greeting(text, 7 * (size_t)(SMTP_REPLY_LINES + 1)),
+                     SMTP_CLIENT_ERROR_LIMIT);
 }
 
 static void test_addresses(void **state)
@@ -402,24 +402,24 @@ static void test_addresses(void **state)
         {"\"bob\\\r\"@example.org", -1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct lmtp_client *client = malloc(lmtp_client_size());
-        struct lmtp_client_event event;
-        (void)lmtp_client_init(client, &(struct lmtp_options){.host = "me"});
-        (void)lmtp_client_feed(client, bytes_of("220 a\r\n250 a\r\n"));
-        lmtp_client_next(client, &event);
-        lmtp_client_written(client, event.write.size);
-        struct lmtp_envelope envelope = {.recipient = bytes_of(rows[i].recipient)};
-        assert_int_equal(lmtp_client_deliver(client, &envelope), rows[i].result);
+        struct smtp_client *client = malloc(smtp_client_size());
+        struct smtp_client_event event;
+        (void)smtp_client_init(client, &(struct smtp_options){.host = "me"});
+        (void)smtp_client_feed(client, bytes_of("220 a\r\n250 a\r\n"));
+        smtp_client_next(client, &event);
+        smtp_client_written(client, event.write.size);
+        struct smtp_envelope envelope = {.recipient = bytes_of(rows[i].recipient)};
+        assert_int_equal(smtp_client_deliver(client, &envelope), rows[i].result);
         envelope.sender = envelope.recipient;
         envelope.recipient = bytes_of("b");
         if (rows[i].result < 0 && rows[i].recipient[0] != '\0') {
-            assert_int_equal(lmtp_client_deliver(client, &envelope), -1);
+            assert_int_equal(smtp_client_deliver(client, &envelope), -1);
         }
         free(client);
     }
-    struct lmtp_client *client = malloc(lmtp_client_size());
-    assert_null(lmtp_client_init(client, &(struct lmtp_options){.host = "me\r\nx"}));
-    assert_null(lmtp_client_init(client, &(struct lmtp_options){.host = ""}));
+    struct smtp_client *client = malloc(smtp_client_size());
+    assert_null(smtp_client_init(client, &(struct smtp_options){.host = "me\r\nx"}));
+    assert_null(smtp_client_init(client, &(struct smtp_options){.host = ""}));
     free(client);
 }
 

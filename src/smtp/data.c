@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-#include "lmtp/data.h"
+#include "smtp/data.h"
 
 enum { MOST_OF_ONE = 4 }; /* CR LF for a CR that came before, and a dot doubled */
 
-static void end_line(struct lmtp_data *data, struct buffer *out)
+static void end_line(struct smtp_data *data, struct buffer *out)
 {
     buffer_append_text(out, "\r\n");
     data->in_line = false;
     data->after_cr = false;
 }
 
-size_t lmtp_data_put(struct lmtp_data *data, struct bytes octets, struct buffer *out)
+size_t smtp_data_put(struct smtp_data *data, struct bytes octets, struct buffer *out)
 {
     size_t taken = 0;
     for (; taken < octets.size && buffer_room(out) >= MOST_OF_ONE; taken++) {
@@ -36,7 +36,7 @@ size_t lmtp_data_put(struct lmtp_data *data, struct bytes octets, struct buffer 
     return taken;
 }
 
-void lmtp_data_end(struct lmtp_data *data, struct buffer *out)
+void smtp_data_end(struct smtp_data *data, struct buffer *out)
 {
     if (data->after_cr || data->in_line) {
         end_line(data, out);

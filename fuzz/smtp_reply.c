@@ -3,7 +3,7 @@
  * messages that end where they have to, and no message is accepted before it was given out whole. */
 #include <stdlib.h>
 
-#include "lmtp/client.h"
+#include "smtp/client.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,7 +17,7 @@ static void must(bool holds)
 }
 
 struct host {
-    struct lmtp_client *client;
+    struct smtp_client *client;
     struct bytes rest;
     size_t piece;
     uint32_t begun, results;
@@ -36,7 +36,7 @@ static void check_written(struct host *host, struct bytes octets)
 
 static void do_idle(struct host *host)
 {
-    struct lmtp_envelope envelope = {.sender = bytes_of(""),
+    struct smtp_envelope envelope = {.sender = bytes_of(""),
                                      .recipient = bytes_of("bob@example.org"),
                                      .octets = host->begun * 100,
                                      .is_8bit = host->begun % 2 == 0};
@@ -44,49 +44,49 @@ static void do_idle(struct host *host)
     host->whole = false;
     if (host->begun < 3) {
         host->begun++;
-        must(lmtp_client_deliver(host->client, &envelope) == 0);
+        must(smtp_client_deliver(host->client, &envelope) == 0);
     } else {
-        lmtp_client_quit(host->client);
+        smtp_client_quit(host->client);
     }
 }
 
-static void check_end(const struct host *host, const struct lmtp_client_event *event)
+static void check_end(const struct host *host, const struct smtp_client_event *event)
 {
-    must(event->text.size <= LMTP_TEXT_OCTETS);
+    must(event->text.size <= SMTP_TEXT_OCTETS);
     must(event->under_way == (host->begun == host->results + 1));
     must(!event->unclear || event->under_way);
 }
 
-static void do_event(struct host *host, const struct lmtp_client_event *event)
+static void do_event(struct host *host, const struct smtp_client_event *event)
 {
     size_t size = host->piece < host->rest.size ? host->piece : host->rest.size;
     switch (event->type) {
-    case LMTP_CLIENT_NEED_INPUT:
+    case SMTP_CLIENT_NEED_INPUT:
         if (size == 0) {
-            lmtp_client_end(host->client);
+            smtp_client_end(host->client);
         } else {
             host->rest = bytes_from(
-                host->rest, lmtp_client_feed(host->client, (struct bytes){host->rest.data, size}));
+                host->rest, smtp_client_feed(host->client, (struct bytes){host->rest.data, size}));
         }
         return;
-    case LMTP_CLIENT_WRITE:
+    case SMTP_CLIENT_WRITE:
         check_written(host, event->write);
-        lmtp_client_written(host->client, event->write.size);
+        smtp_client_written(host->client, event->write.size);
         return;
-    case LMTP_CLIENT_IDLE:
+    case SMTP_CLIENT_IDLE:
         do_idle(host);
         return;
-    case LMTP_CLIENT_MESSAGE:
-        must(lmtp_client_message(host->client, bytes_of(message)) == sizeof message - 1);
-        lmtp_client_message_end(host->client);
+    case SMTP_CLIENT_MESSAGE:
+        must(smtp_client_message(host->client, bytes_of(message)) == sizeof message - 1);
+        smtp_client_message_end(host->client);
         host->whole = true;
         return;
-    case LMTP_CLIENT_RESULT:
+    case SMTP_CLIENT_RESULT:
         host->results++;
-        must(host->results == host->begun && event->text.size <= LMTP_TEXT_OCTETS);
-        must(event->outcome != LMTP_ACCEPTED || host->whole);
+        must(host->results == host->begun && event->text.size <= SMTP_TEXT_OCTETS);
+        must(event->outcome != SMTP_ACCEPTED || host->whole);
         return;
-    case LMTP_CLIENT_CLOSE:
+    case SMTP_CLIENT_CLOSE:
         check_end(host, event);
         return;
     }
@@ -98,12 +98,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) {
         return 0;
     }
-    must(lmtp_client_size() <= sizeof memory);
+    must(smtp_client_size() <= sizeof memory);
     struct host host = {.rest = {data + 1, size - 1}, .piece = (size_t)data[0] + 1};
-    struct lmtp_client_event event = {.type = LMTP_CLIENT_NEED_INPUT};
-    host.client = lmtp_client_init(memory, &(struct lmtp_options){.host = "me"});
-    while (event.type != LMTP_CLIENT_CLOSE) {
-        lmtp_client_next(host.client, &event);
+    struct smtp_client_event event = {.type = SMTP_CLIENT_NEED_INPUT};
+    host.client = smtp_client_init(memory, &(struct smtp_options){.host = "me"});
+    while (event.type != SMTP_CLIENT_CLOSE) {
+        smtp_client_next(host.client, &event);
         do_event(&host, &event);
     }
     return 0;

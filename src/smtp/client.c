@@ -2,13 +2,13 @@
 /* The client end of LMTP (RFC 2033, and RFC 5321 where it refers to that). MAIL and RCPT go out together where the
  * server says PIPELINING; DATA waits for their replies, so that a server that refuses is never sent a message.
  * A refused message is followed by RSET, so that the next one finds no transaction. */
-#include "lmtp/client.h"
+#include "smtp/client.h"
 
 #include <assert.h>
 #include <stdio.h>
 
 #include "base/number.h"
-#include "lmtp/data.h"
+#include "smtp/data.h"
 
 /* Whose reply comes next. */
 enum state {
@@ -25,40 +25,40 @@ enum state {
     STATE_CLOSED
 };
 
-struct lmtp_client {
+struct smtp_client {
     enum state state;
     struct {
         bool pipelining, eight_bit, size;
         uint64_t max_octets; /* 0: no limit */
     } server;
-    struct lmtp_envelope envelope;
-    uint8_t sender[LMTP_PATH_OCTETS], recipient[LMTP_PATH_OCTETS];
-    struct lmtp_data data;
+    struct smtp_envelope envelope;
+    uint8_t sender[SMTP_PATH_OCTETS], recipient[SMTP_PATH_OCTETS];
+    struct smtp_data data;
 
     /* The reply that comes. */
     size_t line_size;
-    uint8_t line[LMTP_LINE_OCTETS];
+    uint8_t line[SMTP_LINE_OCTETS];
     uint32_t lines, code;
     size_t text_size;
-    uint8_t text[LMTP_TEXT_OCTETS];
+    uint8_t text[SMTP_TEXT_OCTETS];
 
     /* What the host has not been told. */
     bool has_result;
     bool under_way, unclear;
-    enum lmtp_outcome outcome;
+    enum smtp_outcome outcome;
     uint32_t result_code;
-    enum lmtp_client_error error;
+    enum smtp_client_error error;
     size_t result_size;
-    uint8_t result[LMTP_TEXT_OCTETS];
+    uint8_t result[SMTP_TEXT_OCTETS];
 
     struct buffer output;
     uint8_t output_memory[16384];
     char host[256];
 };
 
-size_t lmtp_client_size(void)
+size_t smtp_client_size(void)
 {
-    return sizeof(struct lmtp_client);
+    return sizeof(struct smtp_client);
 }
 
 static bool is_word(struct bytes text)
@@ -71,27 +71,27 @@ static bool is_word(struct bytes text)
     return text.size > 0;
 }
 
-struct lmtp_client *lmtp_client_init(void *memory, const struct lmtp_options *options)
+struct smtp_client *smtp_client_init(void *memory, const struct smtp_options *options)
 {
-    struct lmtp_client *client = memory;
+    struct smtp_client *client = memory;
     struct bytes host = bytes_of(options->host);
     if (!is_word(host) || host.size >= sizeof client->host) {
         return NULL;
     }
-    *client = (struct lmtp_client){.state = STATE_GREETING};
+    *client = (struct smtp_client){.state = STATE_GREETING};
     memcpy(client->host, host.data, host.size);
     buffer_init(&client->output, client->output_memory, sizeof client->output_memory);
     return client;
 }
 
-static void keep_text(struct lmtp_client *client)
+static void keep_text(struct smtp_client *client)
 {
     client->result_code = client->code;
     client->result_size = client->text_size;
     memcpy(client->result, client->text, client->text_size);
 }
 
-static void close_session(struct lmtp_client *client, enum lmtp_client_error error)
+static void close_session(struct smtp_client *client, enum smtp_client_error error)
 {
     enum state state = client->state;
     if (state == STATE_CLOSED) {
@@ -104,12 +104,12 @@ static void close_session(struct lmtp_client *client, enum lmtp_client_error err
     buffer_consume(&client->output, buffer_pending(&client->output).size);
 }
 
-static enum lmtp_outcome outcome_of(uint32_t code)
+static enum smtp_outcome outcome_of(uint32_t code)
 {
-    return code < 400 ? LMTP_ACCEPTED : code < 500 ? LMTP_TEMPORARY : LMTP_PERMANENT;
+    return code < 400 ? SMTP_ACCEPTED : code < 500 ? SMTP_TEMPORARY : SMTP_PERMANENT;
 }
 
-static void command(struct lmtp_client *client, enum state then, const char *text)
+static void command(struct smtp_client *client, enum state then, const char *text)
 {
     buffer_append_text(&client->output, text);
     buffer_append_text(&client->output, "\r\n");
@@ -117,7 +117,7 @@ static void command(struct lmtp_client *client, enum state then, const char *tex
 }
 
 /* A line of the reply to LHLO, a keyword and its parameter: RFC 5321 section 4.1.1.1. */
-static void take_keyword(struct lmtp_client *client, struct bytes text)
+static void take_keyword(struct smtp_client *client, struct bytes text)
 {
     struct bytes keyword = {text.data, bytes_find(text, ' ')};
     struct bytes parameter = bytes_from(text, keyword.size + 1);
@@ -133,7 +133,7 @@ static void take_keyword(struct lmtp_client *client, struct bytes text)
     }
 }
 
-static void take_result(struct lmtp_client *client)
+static void take_result(struct smtp_client *client)
 {
     client->has_result = true;
     client->outcome = outcome_of(client->code);
@@ -141,7 +141,7 @@ static void take_result(struct lmtp_client *client)
 }
 
 /* The message is refused before it was sent; what the server may hold of it is dropped. */
-static void refuse(struct lmtp_client *client)
+static void refuse(struct smtp_client *client)
 {
     if (!client->has_result) {
         take_result(client);
@@ -149,21 +149,21 @@ static void refuse(struct lmtp_client *client)
     command(client, STATE_RSET, "RSET");
 }
 
-static void send_recipient(struct lmtp_client *client)
+static void send_recipient(struct smtp_client *client)
 {
     buffer_append_text(&client->output, "RCPT TO:<");
     buffer_append(&client->output, client->envelope.recipient);
     buffer_append_text(&client->output, ">\r\n");
 }
 
-static void on_refused_greeting(struct lmtp_client *client)
+static void on_refused_greeting(struct smtp_client *client)
 {
     client->outcome = outcome_of(client->code);
     keep_text(client);
-    close_session(client, LMTP_CLIENT_ERROR_REFUSED);
+    close_session(client, SMTP_CLIENT_ERROR_REFUSED);
 }
 
-static void on_opening(struct lmtp_client *client, bool good)
+static void on_opening(struct smtp_client *client, bool good)
 {
     if (!good) {
         on_refused_greeting(client);
@@ -175,7 +175,7 @@ static void on_opening(struct lmtp_client *client, bool good)
     }
 }
 
-static void on_mail(struct lmtp_client *client, bool good)
+static void on_mail(struct smtp_client *client, bool good)
 {
     if (!good) {
         take_result(client);
@@ -190,7 +190,7 @@ static void on_mail(struct lmtp_client *client, bool good)
     }
 }
 
-static void on_recipient(struct lmtp_client *client, bool good)
+static void on_recipient(struct smtp_client *client, bool good)
 {
     if (client->has_result || !good) {
         refuse(client);
@@ -199,20 +199,20 @@ static void on_recipient(struct lmtp_client *client, bool good)
     }
 }
 
-static void on_data(struct lmtp_client *client)
+static void on_data(struct smtp_client *client)
 {
     if (client->code == 354) {
-        client->data = (struct lmtp_data){0};
+        client->data = (struct smtp_data){0};
         client->state = STATE_MESSAGE;
     } else if (client->code >= 400) {
         refuse(client);
     } else {
-        close_session(client, LMTP_CLIENT_ERROR_REPLY);
+        close_session(client, SMTP_CLIENT_ERROR_REPLY);
     }
 }
 
 /* The server ends the session by itself: RFC 5321 section 3.8. A reply to a message is one all the same. */
-static void on_shutdown(struct lmtp_client *client)
+static void on_shutdown(struct smtp_client *client)
 {
     if (client->state >= STATE_MAIL && client->state <= STATE_FINAL && !client->has_result) {
         take_result(client);
@@ -220,11 +220,11 @@ static void on_shutdown(struct lmtp_client *client)
     } else {
         keep_text(client);
     }
-    client->outcome = LMTP_TEMPORARY;
-    close_session(client, LMTP_CLIENT_ERROR_REFUSED);
+    client->outcome = SMTP_TEMPORARY;
+    close_session(client, SMTP_CLIENT_ERROR_REFUSED);
 }
 
-static void on_reply(struct lmtp_client *client)
+static void on_reply(struct smtp_client *client)
 {
     bool good = client->code < 300;
     if (client->code == 421 && client->state != STATE_GREETING && client->state != STATE_QUIT) {
@@ -232,7 +232,7 @@ static void on_reply(struct lmtp_client *client)
         return;
     }
     if (client->code >= 300 && client->code < 400 && client->state != STATE_DATA) {
-        close_session(client, LMTP_CLIENT_ERROR_REPLY);
+        close_session(client, SMTP_CLIENT_ERROR_REPLY);
         return;
     }
     switch (client->state) {
@@ -257,22 +257,22 @@ static void on_reply(struct lmtp_client *client)
         if (good) {
             client->state = STATE_IDLE;
         } else {
-            close_session(client, LMTP_CLIENT_ERROR_REPLY);
+            close_session(client, SMTP_CLIENT_ERROR_REPLY);
         }
         return;
     case STATE_QUIT:
-        close_session(client, LMTP_CLIENT_ERROR_NONE);
+        close_session(client, SMTP_CLIENT_ERROR_NONE);
         return;
     case STATE_IDLE:
     case STATE_MESSAGE:
-        close_session(client, LMTP_CLIENT_ERROR_UNASKED);
+        close_session(client, SMTP_CLIENT_ERROR_UNASKED);
         return;
     case STATE_CLOSED:
         return;
     }
 }
 
-static void add_text(struct lmtp_client *client, struct bytes text)
+static void add_text(struct smtp_client *client, struct bytes text)
 {
     size_t room = sizeof client->text - client->text_size;
     if (client->lines > 1 && room > 0) {
@@ -287,7 +287,7 @@ static void add_text(struct lmtp_client *client, struct bytes text)
 }
 
 /* Three digits, "-" where more lines follow, text: RFC 5321 section 4.2. */
-static void on_line(struct lmtp_client *client, struct bytes line)
+static void on_line(struct smtp_client *client, struct bytes line)
 {
     uint64_t code = 0;
     struct bytes digits = {line.data, line.size < 3 ? line.size : 3};
@@ -295,11 +295,11 @@ static void on_line(struct lmtp_client *client, struct bytes line)
     if (digits.size < 3 || number_parse(digits, 999, &code) < 0 || code < 200 || code > 599 ||
         (line.size > 3 && !more && line.data[3] != ' ') ||
         (client->lines > 0 && code != client->code)) {
-        close_session(client, LMTP_CLIENT_ERROR_REPLY);
+        close_session(client, SMTP_CLIENT_ERROR_REPLY);
         return;
     }
-    if (++client->lines > LMTP_REPLY_LINES) {
-        close_session(client, LMTP_CLIENT_ERROR_LIMIT);
+    if (++client->lines > SMTP_REPLY_LINES) {
+        close_session(client, SMTP_CLIENT_ERROR_LIMIT);
         return;
     }
     client->code = (uint32_t)code;
@@ -315,10 +315,10 @@ static void on_line(struct lmtp_client *client, struct bytes line)
     }
 }
 
-static void take_octet(struct lmtp_client *client, uint8_t octet)
+static void take_octet(struct smtp_client *client, uint8_t octet)
 {
     if (client->line_size == sizeof client->line) {
-        close_session(client, LMTP_CLIENT_ERROR_LIMIT);
+        close_session(client, SMTP_CLIENT_ERROR_LIMIT);
         return;
     }
     client->line[client->line_size++] = octet;
@@ -328,13 +328,13 @@ static void take_octet(struct lmtp_client *client, uint8_t octet)
     size_t size = client->line_size;
     client->line_size = 0;
     if (size < 2 || client->line[size - 2] != '\r') {
-        close_session(client, LMTP_CLIENT_ERROR_LINE_END);
+        close_session(client, SMTP_CLIENT_ERROR_LINE_END);
         return;
     }
     on_line(client, (struct bytes){client->line, size - 2});
 }
 
-size_t lmtp_client_feed(struct lmtp_client *client, struct bytes octets)
+size_t smtp_client_feed(struct smtp_client *client, struct bytes octets)
 {
     size_t taken = 0;
     /* behind a result, nothing is taken that was said after it, but what belongs to its message */
@@ -345,48 +345,48 @@ size_t lmtp_client_feed(struct lmtp_client *client, struct bytes octets)
     return client->state == STATE_CLOSED ? octets.size : taken;
 }
 
-void lmtp_client_next(struct lmtp_client *client, struct lmtp_client_event *event_out)
+void smtp_client_next(struct smtp_client *client, struct smtp_client_event *event_out)
 {
-    *event_out = (struct lmtp_client_event){.type = LMTP_CLIENT_NEED_INPUT};
+    *event_out = (struct smtp_client_event){.type = SMTP_CLIENT_NEED_INPUT};
     struct bytes text = {client->result, client->result_size};
     struct bytes pending = buffer_pending(&client->output);
     if (client->has_result && (client->state == STATE_IDLE || client->state == STATE_RSET ||
                                client->state == STATE_CLOSED)) {
         client->has_result = false;
-        event_out->type = LMTP_CLIENT_RESULT;
+        event_out->type = SMTP_CLIENT_RESULT;
         event_out->outcome = client->outcome;
         event_out->code = client->result_code;
         event_out->text = text;
     } else if (client->state == STATE_CLOSED) {
-        event_out->type = LMTP_CLIENT_CLOSE;
+        event_out->type = SMTP_CLIENT_CLOSE;
         event_out->error = client->error;
         event_out->under_way = client->under_way;
         event_out->unclear = client->unclear;
-        if (client->error == LMTP_CLIENT_ERROR_REFUSED) {
+        if (client->error == SMTP_CLIENT_ERROR_REFUSED) {
             event_out->outcome = client->outcome;
             event_out->code = client->result_code;
             event_out->text = text;
         }
     } else if (pending.size > 0) {
-        event_out->type = LMTP_CLIENT_WRITE;
+        event_out->type = SMTP_CLIENT_WRITE;
         event_out->write = pending;
     } else if (client->state == STATE_IDLE) {
-        event_out->type = LMTP_CLIENT_IDLE;
+        event_out->type = SMTP_CLIENT_IDLE;
     } else if (client->state == STATE_MESSAGE) {
-        event_out->type = LMTP_CLIENT_MESSAGE;
+        event_out->type = SMTP_CLIENT_MESSAGE;
     }
 }
 
-void lmtp_client_written(struct lmtp_client *client, size_t count)
+void smtp_client_written(struct smtp_client *client, size_t count)
 {
     assert(count <= buffer_pending(&client->output).size);
     buffer_consume(&client->output, count);
 }
 
-void lmtp_client_end(struct lmtp_client *client)
+void smtp_client_end(struct smtp_client *client)
 {
-    close_session(client, client->state == STATE_QUIT ? LMTP_CLIENT_ERROR_NONE
-                                                      : LMTP_CLIENT_ERROR_PEER_GONE);
+    close_session(client, client->state == STATE_QUIT ? SMTP_CLIENT_ERROR_NONE
+                                                      : SMTP_CLIENT_ERROR_PEER_GONE);
 }
 
 /* What may stand between the brackets of a path; blanks only in a quoted local part. */
@@ -406,7 +406,7 @@ static bool is_path(struct bytes path)
             return false;
         }
     }
-    return !quoted && path.size <= LMTP_PATH_OCTETS;
+    return !quoted && path.size <= SMTP_PATH_OCTETS;
 }
 
 static struct bytes keep_path(struct bytes path, uint8_t *memory)
@@ -418,7 +418,7 @@ static struct bytes keep_path(struct bytes path, uint8_t *memory)
 }
 
 /* RFC 1870 section 6.1: what the server would refuse need not be sent. */
-static bool is_too_large(struct lmtp_client *client)
+static bool is_too_large(struct smtp_client *client)
 {
     if (!client->server.size || client->server.max_octets == 0 ||
         client->envelope.octets <= client->server.max_octets) {
@@ -429,12 +429,12 @@ static bool is_too_large(struct lmtp_client *client)
                         (unsigned long long)client->server.max_octets);
     client->result_size = (size_t)size;
     client->result_code = 0;
-    client->outcome = LMTP_PERMANENT;
+    client->outcome = SMTP_PERMANENT;
     client->has_result = true;
     return true;
 }
 
-int lmtp_client_deliver(struct lmtp_client *client, const struct lmtp_envelope *envelope)
+int smtp_client_deliver(struct smtp_client *client, const struct smtp_envelope *envelope)
 {
     if (client->state != STATE_IDLE || client->has_result || !is_path(envelope->sender) ||
         !is_path(envelope->recipient) || envelope->recipient.size == 0) {
@@ -464,7 +464,7 @@ int lmtp_client_deliver(struct lmtp_client *client, const struct lmtp_envelope *
     return 0;
 }
 
-size_t lmtp_client_message(struct lmtp_client *client, struct bytes octets)
+size_t smtp_client_message(struct smtp_client *client, struct bytes octets)
 {
     assert(client->state == STATE_MESSAGE || client->state == STATE_CLOSED);
     if (client->state == STATE_CLOSED) {
@@ -472,22 +472,22 @@ size_t lmtp_client_message(struct lmtp_client *client, struct bytes octets)
     }
     /* room is kept for the end */
     size_t held = client->output.capacity;
-    client->output.capacity = held - LMTP_DATA_END_OCTETS;
-    size_t taken = lmtp_data_put(&client->data, octets, &client->output);
+    client->output.capacity = held - SMTP_DATA_END_OCTETS;
+    size_t taken = smtp_data_put(&client->data, octets, &client->output);
     client->output.capacity = held;
     return taken;
 }
 
-void lmtp_client_message_end(struct lmtp_client *client)
+void smtp_client_message_end(struct smtp_client *client)
 {
     assert(client->state == STATE_MESSAGE || client->state == STATE_CLOSED);
     if (client->state == STATE_MESSAGE) {
-        lmtp_data_end(&client->data, &client->output);
+        smtp_data_end(&client->data, &client->output);
         client->state = STATE_FINAL;
     }
 }
 
-void lmtp_client_quit(struct lmtp_client *client)
+void smtp_client_quit(struct smtp_client *client)
 {
     assert(client->state == STATE_IDLE || client->state == STATE_CLOSED);
     if (client->state == STATE_IDLE) {
