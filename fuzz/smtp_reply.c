@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An LMTP server says any octets; the first one says in what pieces they come. What goes out must be commands and
+/* A server says any octets; the first one says in what pieces they come, its highest bit
+ * which protocol it is. What goes out must be commands and
  * messages that end where they have to, and no message is accepted before it was given out whole. */
 #include <stdlib.h>
 
@@ -20,6 +21,7 @@ struct host {
     struct smtp_client *client;
     struct bytes rest;
     size_t piece;
+    bool is_smtp, secured, asked;
     uint32_t begun, results;
     bool whole;      /* the message was given, and all that was to be written is written */
     uint8_t last[2]; /* that was written */
@@ -42,7 +44,13 @@ static void do_idle(struct host *host)
                                      .is_8bit = host->begun % 2 == 0};
     must(host->results == host->begun);
     host->whole = false;
-    if (host->begun < 3) {
+    if (host->is_smtp && !host->secured && smtp_client_offers_tls(host->client)) {
+        host->secured = true;
+        smtp_client_starttls(host->client);
+    } else if (host->is_smtp && !host->asked) {
+        host->asked = true;
+        must(smtp_client_auth(host->client, "LOGIN", NULL) == 0);
+    } else if (host->begun < 3) {
         host->begun++;
         must(smtp_client_deliver(host->client, &envelope) == 0);
     } else {
@@ -76,14 +84,24 @@ static void do_event(struct host *host, const struct smtp_client_event *event)
     case SMTP_CLIENT_IDLE:
         do_idle(host);
         return;
+    case SMTP_CLIENT_HANDSHAKE:
+        smtp_client_secured(host->client);
+        return;
+    case SMTP_CLIENT_CHALLENGE:
+        must(smtp_client_respond(host->client, event->text) == 0);
+        return;
     case SMTP_CLIENT_MESSAGE:
         must(smtp_client_message(host->client, bytes_of(message)) == sizeof message - 1);
         smtp_client_message_end(host->client);
         host->whole = true;
         return;
     case SMTP_CLIENT_RESULT:
+        must(event->text.size <= SMTP_TEXT_OCTETS);
+        if (host->begun == 0) {
+            return; /* of STARTTLS or AUTH */
+        }
         host->results++;
-        must(host->results == host->begun && event->text.size <= SMTP_TEXT_OCTETS);
+        must(host->results == host->begun);
         must(event->outcome != SMTP_ACCEPTED || host->whole);
         return;
     case SMTP_CLIENT_CLOSE:
@@ -99,9 +117,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     must(smtp_client_size() <= sizeof memory);
-    struct host host = {.rest = {data + 1, size - 1}, .piece = (size_t)data[0] + 1};
+    struct host host = {.rest = {data + 1, size - 1},
+                        .piece = (size_t)(data[0] & 0x7F) + 1,
+                        .is_smtp = data[0] > 0x7F};
     struct smtp_client_event event = {.type = SMTP_CLIENT_NEED_INPUT};
-    host.client = smtp_client_init(memory, &(struct smtp_options){.host = "me"});
+    host.client = smtp_client_init(
+        memory,
+        &(struct smtp_options){.protocol = host.is_smtp ? SMTP_PROTOCOL_SMTP : SMTP_PROTOCOL_LMTP,
+                               .host = "me"});
     while (event.type != SMTP_CLIENT_CLOSE) {
         smtp_client_next(host.client, &event);
         do_event(&host, &event);

@@ -37,7 +37,7 @@ static void add(GArray *places, const char *account, enum mailbox_type type, con
     (void)g_array_append_val(places, place);
 }
 
-/* What goes to a command or to LMTP does not stay here, but may have before. */
+/* What goes to a command or to a server does not stay here, but may have before. */
 static void add_account(GArray *places, const char *name, const char *maildir, const char *mbox)
 {
     char *usual = maildir == NULL && mbox == NULL ? fetch_account_usual_maildir(name) : NULL;

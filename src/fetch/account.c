@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fetch/option_kinds.h"
+#include "fetch/smtp_url.h"
 #include "fetch/state_name.h"
 #include "sasl/mechanism.h"
 
@@ -104,9 +105,10 @@ bool fetch_account_uses_token(const struct fetch_account *account)
 }
 
 /* Options of which an account has one. */
-static const char *const targets[] = {"maildir", "mbox", "pipe", "lmtp", NULL};
+static const char *const targets[] = {"maildir", "mbox", "pipe", "lmtp", "smtp", NULL};
 static const char *const sources[] = {"password-command", "password-file", "keyring",
                                       "token-command", NULL};
+static const char *const smtp_sources[] = {"smtp-password-command", "smtp-password-file", NULL};
 static const char *const keepers[] = {"keep", "delete", NULL};
 
 static void clear(struct fetch_account *account, size_t index)
@@ -123,7 +125,7 @@ static void clear(struct fetch_account *account, size_t index)
 
 void fetch_option_clear_rivals(struct fetch_account *account, size_t index)
 {
-    static const char *const *const groups[] = {targets, sources, keepers};
+    static const char *const *const groups[] = {targets, sources, smtp_sources, keepers};
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         bool belongs = false;
         for (const char *const *name = groups[i]; *name != NULL; name++) {
@@ -161,6 +163,53 @@ static struct complaint find_token_mistake(const struct fetch_account *account)
     return (struct complaint){0};
 }
 
+/* Options that say nothing where mail goes elsewhere. */
+static const char *const of_smtp[] = {"smtp-from",          "smtp-user", "smtp-password-command",
+                                      "smtp-password-file", "smtp-tls",  "smtp-ca-file",
+                                      "smtp-fingerprint",   NULL};
+
+static struct complaint find_smtp_mistake(const struct fetch_account *account)
+{
+    struct smtp_url url;
+    const char *second = second_given(account, smtp_sources);
+    bool has_source = account->smtp_password_command || account->smtp_password_file;
+    for (const char *const *name = of_smtp; account->smtp == NULL && *name != NULL; name++) {
+        if (is_given(account, *name)) {
+            return (struct complaint){*name, "it is for smtp; write smtp = URL too, or remove it"};
+        }
+    }
+    if (account->smtp == NULL) {
+        return (struct complaint){0};
+    }
+    if (smtp_url_parse(account->smtp, &url) < 0) {
+        return (struct complaint){"smtp", "it is no URL"}; /* it was none when it was given */
+    }
+    if (account->rcpt == NULL) {
+        return (struct complaint){"smtp", "smtp needs a recipient; write rcpt = ADDRESS too"};
+    }
+    if (second != NULL) {
+        return (struct complaint){second, "a password has one source; write smtp-password-command "
+                                          "or smtp-password-file"};
+    }
+    if (account->smtp_user != NULL && !has_source) {
+        return (struct complaint){"smtp-user", "a login needs a password; write "
+                                               "smtp-password-command or smtp-password-file"};
+    }
+    if (account->smtp_user == NULL && has_source) {
+        return (struct complaint){account->smtp_password_command ? "smtp-password-command"
+                                                                 : "smtp-password-file",
+                                  "a password needs a name; write smtp-user = NAME too"};
+    }
+    if (is_given(account, "smtp-tls") && !account->smtp_tls && url.implicit_tls) {
+        return (struct complaint){"smtp-tls", "smtps:// is TLS; write smtp://, or remove smtp-tls"};
+    }
+    if (!account->smtp_tls && account->smtp_user != NULL && !url.is_loopback) {
+        return (struct complaint){"smtp-tls", "a password crosses no network in the clear; remove "
+                                              "smtp-tls, or smtp-user"};
+    }
+    return (struct complaint){0};
+}
+
 static struct complaint find_contradiction(const struct fetch_account *account)
 {
     const char *second;
@@ -173,7 +222,7 @@ static struct complaint find_contradiction(const struct fetch_account *account)
     }
     if ((second = second_given(account, targets)) != NULL) {
         return (struct complaint){
-            second, "mail can go to one place; write one of maildir, mbox, pipe and lmtp"};
+            second, "mail can go to one place; write one of maildir, mbox, pipe, lmtp and smtp"};
     }
     if ((second = second_given(account, sources)) != NULL) {
         return (struct complaint){
@@ -186,6 +235,10 @@ static struct complaint find_contradiction(const struct fetch_account *account)
     }
     if (account->lmtp != NULL && account->rcpt == NULL) {
         return (struct complaint){"lmtp", "lmtp needs a recipient; write rcpt = ADDRESS too"};
+    }
+    complaint = find_smtp_mistake(account);
+    if (complaint.text != NULL) {
+        return complaint;
     }
     if (account->delete &&account->keep.kind != FETCH_KEEP_NONE) {
         return (struct complaint){"delete", "delete and keep contradict each other; write one"};
@@ -240,10 +293,16 @@ const char *fetch_account_complete(struct fetch_account *account, size_t *index_
         }
     }
     struct complaint complaint = find_contradiction(account);
-    bool has_target = account->maildir || account->mbox || account->pipe || account->lmtp;
+    bool has_target =
+        account->maildir || account->mbox || account->pipe || account->lmtp || account->smtp;
     if (complaint.text == NULL && !has_target && set_usual_maildir(account) < 0) {
         complaint = (struct complaint){"maildir",
                                        "there is no home folder for ~/Mail; write maildir = DIR"};
+    }
+    struct smtp_url url;
+    if (account->smtp != NULL && !is_given(account, "smtp-tls") &&
+        smtp_url_parse(account->smtp, &url) == 0) {
+        account->smtp_tls = !url.is_loopback; /* to this machine only if it is asked for */
     }
     if (account->port == 0) {
         account->port = account->tls == FETCH_TLS_IMPLICIT ? 995 : 110;

@@ -42,13 +42,15 @@ struct fetch_account {
     char *auth;                  /* "auto", "USER", or a name of sasl/mechanisms.def */
     char *filter;
     char *on_new, *on_error;
-    char *maildir, *mbox, *pipe, *lmtp, *rcpt; /* one target is there once it is complete */
+    char *maildir, *mbox, *pipe, *lmtp, *smtp, *rcpt; /* one target is there once it is complete */
+    char *smtp_from, *smtp_user, *smtp_password_command, *smtp_password_file;
+    char *smtp_ca_file, *smtp_fingerprint;
     uint32_t port;
     enum fetch_tls tls;
     struct fetch_keep keep;
     uint64_t max_size; /* octets; 0: no limit */
     uint64_t timeout_ms;
-    bool keyring, delete, trace;
+    bool keyring, delete, trace, smtp_tls;
     uint32_t lines[FETCH_OPTIONS]; /* where each option was given; 0: nowhere */
 };
 

@@ -94,10 +94,9 @@ static int create_target(struct keeper *keeper, struct error *error)
 {
     static int (*const create[])(const struct target_options *, struct target **,
                                  struct error *) = {
-        [STORER_TARGET_MAILDIR] = target_maildir_create,
-        [STORER_TARGET_MBOX] = target_mbox_create,
-        [STORER_TARGET_PIPE] = target_pipe_create,
-        [STORER_TARGET_LMTP] = target_lmtp_create,
+        [STORER_TARGET_MAILDIR] = target_maildir_create, [STORER_TARGET_MBOX] = target_mbox_create,
+        [STORER_TARGET_PIPE] = target_pipe_create,       [STORER_TARGET_LMTP] = target_lmtp_create,
+        [STORER_TARGET_SMTP] = target_smtp_create,
     };
     const struct storer_options *storer = &keeper->storer;
     struct target_options options = {
@@ -107,6 +106,7 @@ static int create_target(struct keeper *keeper, struct error *error)
         .host = storer->host,
         .user = storer->user,
         .recipient = storer->recipient,
+        .described = storer->described,
         .time_limit_s = storer->time_limit_s,
         .state_folder = state_folder(keeper->state),
         .cancel = keeper->options.cancel,

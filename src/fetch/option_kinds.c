@@ -10,6 +10,7 @@
 
 #include "base/number.h"
 #include "fetch/account.h"
+#include "fetch/smtp_url.h"
 #include "sasl/mechanism.h"
 
 /* Takes `text`, malloc'ed; NULL is no memory. */
@@ -164,6 +165,12 @@ static int parse_keep(const char *value, void *field)
     return 0;
 }
 
+static int parse_smtp_url(const char *value, void *field)
+{
+    struct smtp_url url;
+    return smtp_url_parse(value, &url) < 0 ? -1 : take_text(strdup(value), field);
+}
+
 static int parse_size(const char *value, void *field)
 {
     return number_parse_size(bytes_of(value), field);
@@ -190,4 +197,7 @@ const struct option_kind option_kind_timeout = {
 const struct option_kind option_kind_keep = {
     parse_keep, "yes, no, a number of days like 14d, or newest: and a number, like newest:500", 0,
     1};
+const struct option_kind option_kind_smtp_url = {
+    parse_smtp_url,
+    "smtp://HOST, smtps://HOST, or one of them with :PORT (the name goes to smtp-user)", 1, 0};
 const struct option_kind option_kind_size = {parse_size, "a size, like 20M; 0 is no limit", 0, 0};

@@ -60,6 +60,12 @@ int password_of_output(const struct fetch_account *account, struct bytes output,
                                              : secret_create(line, secret_out, error);
 }
 
+int password_of_line(struct bytes output, struct secret **secret_out, struct error *error)
+{
+    struct bytes line;
+    return take_line(output, &line, error) < 0 ? -1 : secret_create(line, secret_out, error);
+}
+
 /* A file that others may read is no place for a password. */
 static int check_private(const char *path, int file, struct error *error)
 {

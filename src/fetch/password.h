@@ -25,6 +25,15 @@ struct helper *password_run_command(uv_loop_t *loop, const struct fetch_account 
 int password_of_output(const struct fetch_account *account, struct bytes output,
                        struct secret **secret_out, struct error *error) MUST_CHECK;
 
+/* The first line, as a password. */
+int password_of_line(struct bytes output, struct secret **secret_out,
+                     struct error *error) MUST_CHECK;
+
+/* For a thread that may wait, until `cancel` can be read (-1: for minutes): the first line that `command` prints, or
+ * if that is NULL, that of `file`. */
+int password_wait(const char *command, const char *file, int cancel, struct secret **secret_out,
+                  struct error *error) MUST_CHECK;
+
 /* The first line of the file, which must be a regular one that its owner alone may read. */
 int password_read_file(const char *path, struct secret **secret_out,
                        struct error *error) MUST_CHECK;

@@ -3,7 +3,7 @@
 #define RESTANTE_FETCH_STORER_H
 
 /* The storer of one account: a thread that owns all that may block, which is what is known of the account's
- * messages (SQLite) and the place they go to (Maildir, mbox, command, LMTP). The network's side runs on a
+ * messages (SQLite) and the place they go to (Maildir, mbox, command, LMTP, SMTP). The network's side runs on a
  * loop and talks to it by the calls below; what comes of them is told by events on the same loop. Every
  * call returns at once, and no event comes from within a call.
  *
@@ -32,6 +32,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+struct fetch_account;
+
 enum {
     STORER_BLOCK_OCTETS = 64 * 1024,
     STORER_POOL_OCTETS = 4 * 1024 * 1024,
@@ -46,7 +48,8 @@ enum storer_target_kind {
     STORER_TARGET_MAILDIR, /* `place`: the folder; made, with what leads to it, if it is missing */
     STORER_TARGET_MBOX,    /* `place`: the file; made if it is missing */
     STORER_TARGET_PIPE, /* `place`: a command for /bin/sh -c; the message on its standard input */
-    STORER_TARGET_LMTP  /* `place`: HOST:PORT, [ADDRESS]:PORT or /path/of/a/socket */
+    STORER_TARGET_LMTP, /* `place`: HOST:PORT, [ADDRESS]:PORT or /path/of/a/socket */
+    STORER_TARGET_SMTP  /* `place`: a URL; `described` says the rest */
 };
 
 /* All texts are borrowed until FINISHED. */
@@ -57,8 +60,11 @@ struct storer_options {
     const char *state_folder;
     enum storer_target_kind target;
     const char *place;
-    const char *recipient;  /* LMTP: RCPT TO, without <>; required. Pipe: $RECIPIENT; may be NULL */
-    unsigned time_limit_s;  /* for the command, or for each reply of LMTP; 0: STORER_TIME_LIMIT_S */
+    const struct fetch_account *described; /* what else the target is told; NULL: nothing */
+    const char
+        *recipient; /* LMTP, SMTP: RCPT TO, without <>; required. Pipe: $RECIPIENT; may be NULL */
+    unsigned
+        time_limit_s; /* for the command, or for each reply of a server; 0: STORER_TIME_LIMIT_S */
     unsigned refusals_most; /* then it goes to quarantine; 0: STORER_REFUSALS_MOST */
     unsigned
         keep_absent_days; /* until an id that is no longer listed is forgotten; 0: the default */
@@ -111,7 +117,7 @@ enum storer_event_type {
     STORER_EVENT_REFUSED,  /* the target does not want it (`error`); counted: REFUSED */
     STORER_EVENT_QUARANTINED, /* the same, for the last time: QUARANTINED */
     STORER_EVENT_FLUSHED,
-    /* The whole account cannot go on: IN_USE: another run has it; NO_SPACE; CORRUPT; an LMTP server that
+    /* The whole account cannot go on: IN_USE: another run has it; NO_SPACE; CORRUPT; a server that
      * does not answer: TEMPORARY ... Comes at most once. */
     STORER_EVENT_FAILED,
     STORER_EVENT_FINISHED /* the last one: storer_close may be called */

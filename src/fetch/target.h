@@ -14,7 +14,7 @@
  * publish gives the batch its places, durably; it is empty then. What a kill has interrupted between the two is
  * told by `recover`.
  *
- * One at a time (pipe, LMTP): begin, append, end; end delivers and says what became of the message.
+ * One at a time (pipe, LMTP, SMTP): begin, append, end; end delivers and says what became of the message.
  *
  * Octets come as the server sends them, with CR LF. A failure of begin, append, prepare, publish and recover
  * is the whole target's. */
@@ -34,6 +34,7 @@ struct target_message {
 
 enum { TARGET_PLACE_OCTETS = 256 };
 
+struct fetch_account;
 struct target;
 
 struct target_operations {
@@ -66,6 +67,7 @@ struct target_options {
     const struct fs *fs; /* for a Maildir; of an mbox only the clock */
     const char *place;   /* all of these are borrowed */
     const char *account, *host, *user;
+    const struct fetch_account *described; /* what only some targets ask; NULL: nothing */
     const char *recipient;
     unsigned time_limit_s;
     int state_folder; /* for spools */
@@ -79,6 +81,8 @@ int target_mbox_create(const struct target_options *options, struct target **tar
 int target_pipe_create(const struct target_options *options, struct target **target_out,
                        struct error *error) MUST_CHECK;
 int target_lmtp_create(const struct target_options *options, struct target **target_out,
+                       struct error *error) MUST_CHECK;
+int target_smtp_create(const struct target_options *options, struct target **target_out,
                        struct error *error) MUST_CHECK;
 
 #endif

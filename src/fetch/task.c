@@ -471,6 +471,10 @@ static enum storer_target_kind target_of(const struct fetch_account *account, co
         *place = account->lmtp;
         return STORER_TARGET_LMTP;
     }
+    if (account->smtp != NULL) {
+        *place = account->smtp;
+        return STORER_TARGET_SMTP;
+    }
     *place = account->maildir;
     return STORER_TARGET_MAILDIR;
 }
@@ -481,6 +485,7 @@ static void start_storer(struct task *task)
     struct storer_options options = {.account = account->name,
                                      .state_folder = task->options.state_folder,
                                      .recipient = account->rcpt,
+                                     .described = account,
                                      .dry_run = task->options.dry_run,
                                      .trace = account->trace,
                                      .host = account->host,

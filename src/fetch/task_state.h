@@ -16,7 +16,7 @@
 enum {
     TASK_COMMANDS = 4096,
     TASK_WINDOW_OCTETS = 8 * 1024 * 1024, /* asked for and not come yet */
-    /* The same for a command or LMTP, which may take its time, with what waits for it: that fits into the storer's
+    /* The same for a command or a server, which may take its time, with what waits for it: that fits into the storer's
      * pool, so that the server is not left in the middle of a reply. */
     TASK_SLOW_WINDOW_OCTETS = STORER_POOL_OCTETS / 2,
     TASK_UNKNOWN_OCTETS = 64 * 1024, /* what a message counts that LIST does not know */

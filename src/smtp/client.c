@@ -1,60 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The client end of LMTP (RFC 2033, and RFC 5321 where it refers to that). MAIL and RCPT go out together where the
- * server says PIPELINING; DATA waits for their replies, so that a server that refuses is never sent a message.
- * A refused message is followed by RSET, so that the next one finds no transaction. */
+/* The client end of SMTP (RFC 5321) and LMTP (RFC 2033). MAIL and RCPT go out together where the
+ * server says PIPELINING; DATA waits for their replies, so that a server that refuses is never sent a message. */
 #include "smtp/client.h"
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
-#include "base/number.h"
-#include "smtp/data.h"
-
-/* Whose reply comes next. */
-enum state {
-    STATE_GREETING,
-    STATE_LHLO,
-    STATE_IDLE,
-    STATE_MAIL,
-    STATE_RCPT,
-    STATE_DATA,
-    STATE_MESSAGE, /* nobody's: the message goes out */
-    STATE_FINAL,
-    STATE_RSET,
-    STATE_QUIT,
-    STATE_CLOSED
-};
-
-struct smtp_client {
-    enum state state;
-    struct {
-        bool pipelining, eight_bit, size;
-        uint64_t max_octets; /* 0: no limit */
-    } server;
-    struct smtp_envelope envelope;
-    uint8_t sender[SMTP_PATH_OCTETS], recipient[SMTP_PATH_OCTETS];
-    struct smtp_data data;
-
-    /* The reply that comes. */
-    size_t line_size;
-    uint8_t line[SMTP_LINE_OCTETS];
-    uint32_t lines, code;
-    size_t text_size;
-    uint8_t text[SMTP_TEXT_OCTETS];
-
-    /* What the host has not been told. */
-    bool has_result;
-    bool under_way, unclear;
-    enum smtp_outcome outcome;
-    uint32_t result_code;
-    enum smtp_client_error error;
-    size_t result_size;
-    uint8_t result[SMTP_TEXT_OCTETS];
-
-    struct buffer output;
-    uint8_t output_memory[16384];
-    char host[256];
-};
+#include "base/base64.h"
+#include "smtp/client_session.h"
 
 size_t smtp_client_size(void)
 {
@@ -78,20 +32,14 @@ struct smtp_client *smtp_client_init(void *memory, const struct smtp_options *op
     if (!is_word(host) || host.size >= sizeof client->host) {
         return NULL;
     }
-    *client = (struct smtp_client){.state = STATE_GREETING};
+    *client = (struct smtp_client){.state = STATE_GREETING, .protocol = options->protocol};
     memcpy(client->host, host.data, host.size);
     buffer_init(&client->output, client->output_memory, sizeof client->output_memory);
+    buffer_init(&client->held, client->held_memory, sizeof client->held_memory);
     return client;
 }
 
-static void keep_text(struct smtp_client *client)
-{
-    client->result_code = client->code;
-    client->result_size = client->text_size;
-    memcpy(client->result, client->text, client->text_size);
-}
-
-static void close_session(struct smtp_client *client, enum smtp_client_error error)
+void smtp_client_close(struct smtp_client *client, enum smtp_client_error error)
 {
     enum state state = client->state;
     if (state == STATE_CLOSED) {
@@ -101,248 +49,37 @@ static void close_session(struct smtp_client *client, enum smtp_client_error err
     client->unclear = state == STATE_FINAL && client->under_way;
     client->state = STATE_CLOSED;
     client->error = error;
-    buffer_consume(&client->output, buffer_pending(&client->output).size);
+    smtp_client_wipe(client);
 }
 
-static enum smtp_outcome outcome_of(uint32_t code)
-{
-    return code < 400 ? SMTP_ACCEPTED : code < 500 ? SMTP_TEMPORARY : SMTP_PERMANENT;
-}
-
-static void command(struct smtp_client *client, enum state then, const char *text)
+void smtp_client_command(struct smtp_client *client, enum state then, const char *text)
 {
     buffer_append_text(&client->output, text);
     buffer_append_text(&client->output, "\r\n");
     client->state = then;
 }
 
-/* A line of the reply to LHLO, a keyword and its parameter: RFC 5321 section 4.1.1.1. */
-static void take_keyword(struct smtp_client *client, struct bytes text)
+void smtp_client_hello(struct smtp_client *client)
 {
-    struct bytes keyword = {text.data, bytes_find(text, ' ')};
-    struct bytes parameter = bytes_from(text, keyword.size + 1);
-    if (bytes_equal_ignoring_case(keyword, bytes_of("PIPELINING"))) {
-        client->server.pipelining = true;
-    } else if (bytes_equal_ignoring_case(keyword, bytes_of("8BITMIME"))) {
-        client->server.eight_bit = true;
-    } else if (bytes_equal_ignoring_case(keyword, bytes_of("SIZE"))) {
-        client->server.size = true;
-        if (number_parse(parameter, UINT64_MAX, &client->server.max_octets) < 0) {
-            client->server.max_octets = 0; /* RFC 1870 section 4: then nothing is said of a limit */
-        }
-    }
+    /* RFC 3207 section 4.2: what was known of the server before TLS is forgotten */
+    memset(&client->server, 0, sizeof client->server);
+    buffer_append_text(&client->output, client->protocol == SMTP_PROTOCOL_LMTP ? "LHLO " : "EHLO ");
+    smtp_client_command(client, STATE_HELLO, client->host);
 }
 
-static void take_result(struct smtp_client *client)
-{
-    client->has_result = true;
-    client->outcome = outcome_of(client->code);
-    keep_text(client);
-}
-
-/* The message is refused before it was sent; what the server may hold of it is dropped. */
-static void refuse(struct smtp_client *client)
-{
-    if (!client->has_result) {
-        take_result(client);
-    }
-    command(client, STATE_RSET, "RSET");
-}
-
-static void send_recipient(struct smtp_client *client)
+void smtp_client_send_recipient(struct smtp_client *client)
 {
     buffer_append_text(&client->output, "RCPT TO:<");
     buffer_append(&client->output, client->envelope.recipient);
     buffer_append_text(&client->output, ">\r\n");
 }
 
-static void on_refused_greeting(struct smtp_client *client)
+void smtp_client_wipe(struct smtp_client *client)
 {
-    client->outcome = outcome_of(client->code);
-    keep_text(client);
-    close_session(client, SMTP_CLIENT_ERROR_REFUSED);
-}
-
-static void on_opening(struct smtp_client *client, bool good)
-{
-    if (!good) {
-        on_refused_greeting(client);
-    } else if (client->state == STATE_GREETING) {
-        buffer_append_text(&client->output, "LHLO ");
-        command(client, STATE_LHLO, client->host);
-    } else {
-        client->state = STATE_IDLE;
-    }
-}
-
-static void on_mail(struct smtp_client *client, bool good)
-{
-    if (!good) {
-        take_result(client);
-    }
-    if (client->server.pipelining) {
-        client->state = STATE_RCPT; /* its reply comes all the same */
-    } else if (!good) {
-        refuse(client);
-    } else {
-        send_recipient(client);
-        client->state = STATE_RCPT;
-    }
-}
-
-static void on_recipient(struct smtp_client *client, bool good)
-{
-    if (client->has_result || !good) {
-        refuse(client);
-    } else {
-        command(client, STATE_DATA, "DATA");
-    }
-}
-
-static void on_data(struct smtp_client *client)
-{
-    if (client->code == 354) {
-        client->data = (struct smtp_data){0};
-        client->state = STATE_MESSAGE;
-    } else if (client->code >= 400) {
-        refuse(client);
-    } else {
-        close_session(client, SMTP_CLIENT_ERROR_REPLY);
-    }
-}
-
-/* The server ends the session by itself: RFC 5321 section 3.8. A reply to a message is one all the same. */
-static void on_shutdown(struct smtp_client *client)
-{
-    if (client->state >= STATE_MAIL && client->state <= STATE_FINAL && !client->has_result) {
-        take_result(client);
-        client->state = STATE_IDLE;
-    } else {
-        keep_text(client);
-    }
-    client->outcome = SMTP_TEMPORARY;
-    close_session(client, SMTP_CLIENT_ERROR_REFUSED);
-}
-
-static void on_reply(struct smtp_client *client)
-{
-    bool good = client->code < 300;
-    if (client->code == 421 && client->state != STATE_GREETING && client->state != STATE_QUIT) {
-        on_shutdown(client);
-        return;
-    }
-    if (client->code >= 300 && client->code < 400 && client->state != STATE_DATA) {
-        close_session(client, SMTP_CLIENT_ERROR_REPLY);
-        return;
-    }
-    switch (client->state) {
-    case STATE_GREETING:
-    case STATE_LHLO:
-        on_opening(client, good);
-        return;
-    case STATE_MAIL:
-        on_mail(client, good);
-        return;
-    case STATE_RCPT:
-        on_recipient(client, good);
-        return;
-    case STATE_DATA:
-        on_data(client);
-        return;
-    case STATE_FINAL:
-        take_result(client);
-        client->state = STATE_IDLE;
-        return;
-    case STATE_RSET:
-        if (good) {
-            client->state = STATE_IDLE;
-        } else {
-            close_session(client, SMTP_CLIENT_ERROR_REPLY);
-        }
-        return;
-    case STATE_QUIT:
-        close_session(client, SMTP_CLIENT_ERROR_NONE);
-        return;
-    case STATE_IDLE:
-    case STATE_MESSAGE:
-        close_session(client, SMTP_CLIENT_ERROR_UNASKED);
-        return;
-    case STATE_CLOSED:
-        return;
-    }
-}
-
-static void add_text(struct smtp_client *client, struct bytes text)
-{
-    size_t room = sizeof client->text - client->text_size;
-    if (client->lines > 1 && room > 0) {
-        client->text[client->text_size++] = ' ';
-        room--;
-    }
-    size_t size = text.size < room ? text.size : room;
-    if (size > 0) {
-        memcpy(client->text + client->text_size, text.data, size);
-        client->text_size += size;
-    }
-}
-
-/* Three digits, "-" where more lines follow, text: RFC 5321 section 4.2. */
-static void on_line(struct smtp_client *client, struct bytes line)
-{
-    uint64_t code = 0;
-    struct bytes digits = {line.data, line.size < 3 ? line.size : 3};
-    bool more = line.size > 3 && line.data[3] == '-';
-    if (digits.size < 3 || number_parse(digits, 999, &code) < 0 || code < 200 || code > 599 ||
-        (line.size > 3 && !more && line.data[3] != ' ') ||
-        (client->lines > 0 && code != client->code)) {
-        close_session(client, SMTP_CLIENT_ERROR_REPLY);
-        return;
-    }
-    if (++client->lines > SMTP_REPLY_LINES) {
-        close_session(client, SMTP_CLIENT_ERROR_LIMIT);
-        return;
-    }
-    client->code = (uint32_t)code;
-    struct bytes text = bytes_from(line, 4);
-    add_text(client, text);
-    if (client->state == STATE_LHLO && client->lines > 1) {
-        take_keyword(client, text);
-    }
-    if (!more) {
-        on_reply(client);
-        client->lines = 0;
-        client->text_size = 0;
-    }
-}
-
-static void take_octet(struct smtp_client *client, uint8_t octet)
-{
-    if (client->line_size == sizeof client->line) {
-        close_session(client, SMTP_CLIENT_ERROR_LIMIT);
-        return;
-    }
-    client->line[client->line_size++] = octet;
-    if (octet != '\n') {
-        return;
-    }
-    size_t size = client->line_size;
-    client->line_size = 0;
-    if (size < 2 || client->line[size - 2] != '\r') {
-        close_session(client, SMTP_CLIENT_ERROR_LINE_END);
-        return;
-    }
-    on_line(client, (struct bytes){client->line, size - 2});
-}
-
-size_t smtp_client_feed(struct smtp_client *client, struct bytes octets)
-{
-    size_t taken = 0;
-    /* behind a result, nothing is taken that was said after it, but what belongs to its message */
-    while (taken < octets.size && client->state != STATE_CLOSED &&
-           !(client->has_result && client->state == STATE_IDLE)) {
-        take_octet(client, octets.data[taken++]);
-    }
-    return client->state == STATE_CLOSED ? octets.size : taken;
+    explicit_bzero(client->held_memory, sizeof client->held_memory);
+    explicit_bzero(client->output_memory, sizeof client->output_memory);
+    buffer_consume(&client->held, buffer_pending(&client->held).size);
+    buffer_consume(&client->output, buffer_pending(&client->output).size);
 }
 
 void smtp_client_next(struct smtp_client *client, struct smtp_client_event *event_out)
@@ -372,6 +109,11 @@ void smtp_client_next(struct smtp_client *client, struct smtp_client_event *even
         event_out->write = pending;
     } else if (client->state == STATE_IDLE) {
         event_out->type = SMTP_CLIENT_IDLE;
+    } else if (client->state == STATE_HANDSHAKE) {
+        event_out->type = SMTP_CLIENT_HANDSHAKE;
+    } else if (client->state == STATE_CHALLENGED) {
+        event_out->type = SMTP_CLIENT_CHALLENGE;
+        event_out->text = client->challenge;
     } else if (client->state == STATE_MESSAGE) {
         event_out->type = SMTP_CLIENT_MESSAGE;
     }
@@ -381,12 +123,15 @@ void smtp_client_written(struct smtp_client *client, size_t count)
 {
     assert(count <= buffer_pending(&client->output).size);
     buffer_consume(&client->output, count);
+    if (client->state == STATE_AUTH && buffer_pending(&client->output).size == 0) {
+        explicit_bzero(client->output_memory, sizeof client->output_memory);
+    }
 }
 
 void smtp_client_end(struct smtp_client *client)
 {
-    close_session(client, client->state == STATE_QUIT ? SMTP_CLIENT_ERROR_NONE
-                                                      : SMTP_CLIENT_ERROR_PEER_GONE);
+    smtp_client_close(client, client->state == STATE_QUIT ? SMTP_CLIENT_ERROR_NONE
+                                                          : SMTP_CLIENT_ERROR_PEER_GONE);
 }
 
 /* What may stand between the brackets of a path; blanks only in a quoted local part. */
@@ -417,21 +162,36 @@ static struct bytes keep_path(struct bytes path, uint8_t *memory)
     return (struct bytes){memory, path.size};
 }
 
-/* RFC 1870 section 6.1: what the server would refuse need not be sent. */
-static bool is_too_large(struct smtp_client *client)
+/* What the server would refuse need not be sent. */
+static bool decline(struct smtp_client *client, const char *text)
 {
-    if (!client->server.size || client->server.max_octets == 0 ||
-        client->envelope.octets <= client->server.max_octets) {
-        return false;
-    }
-    int size = snprintf((char *)client->result, sizeof client->result,
-                        "the server takes messages of at most %llu octets",
-                        (unsigned long long)client->server.max_octets);
-    client->result_size = (size_t)size;
+    client->result_size = strlen(text);
+    memcpy(client->result, text, client->result_size);
     client->result_code = 0;
     client->outcome = SMTP_PERMANENT;
     client->has_result = true;
     return true;
+}
+
+/* RFC 1870 section 6.1. */
+static bool is_too_large(struct smtp_client *client)
+{
+    char text[100];
+    if (!client->server.size || client->server.max_octets == 0 ||
+        client->envelope.octets <= client->server.max_octets) {
+        return false;
+    }
+    (void)snprintf(text, sizeof text, "the server takes messages of at most %llu octets",
+                   (unsigned long long)client->server.max_octets);
+    return decline(client, text);
+}
+
+/* RFC 6152 section 3. An LMTP server has it always (RFC 2033 section 5), whether it says so or not. */
+static bool is_too_wide(struct smtp_client *client)
+{
+    return client->protocol == SMTP_PROTOCOL_SMTP && client->envelope.is_8bit &&
+           !client->server.eight_bit &&
+           decline(client, "the server does not take octets above 127 (it has no 8BITMIME)");
 }
 
 int smtp_client_deliver(struct smtp_client *client, const struct smtp_envelope *envelope)
@@ -443,7 +203,7 @@ int smtp_client_deliver(struct smtp_client *client, const struct smtp_envelope *
     client->envelope = *envelope;
     client->envelope.sender = keep_path(envelope->sender, client->sender);
     client->envelope.recipient = keep_path(envelope->recipient, client->recipient);
-    if (is_too_large(client)) {
+    if (is_too_large(client) || is_too_wide(client)) {
         return 0;
     }
     struct buffer *out = &client->output;
@@ -457,9 +217,9 @@ int smtp_client_deliver(struct smtp_client *client, const struct smtp_envelope *
     if (client->server.eight_bit && envelope->is_8bit) {
         buffer_append_text(out, " BODY=8BITMIME");
     }
-    command(client, STATE_MAIL, "");
+    smtp_client_command(client, STATE_MAIL, "");
     if (client->server.pipelining) {
-        send_recipient(client);
+        smtp_client_send_recipient(client);
     }
     return 0;
 }
@@ -491,6 +251,83 @@ void smtp_client_quit(struct smtp_client *client)
 {
     assert(client->state == STATE_IDLE || client->state == STATE_CLOSED);
     if (client->state == STATE_IDLE) {
-        command(client, STATE_QUIT, "QUIT");
+        smtp_client_command(client, STATE_QUIT, "QUIT");
+    }
+}
+
+bool smtp_client_offers_tls(const struct smtp_client *client)
+{
+    return client->server.tls;
+}
+
+const char *smtp_client_mechanisms(const struct smtp_client *client)
+{
+    return client->server.mechanisms;
+}
+
+void smtp_client_starttls(struct smtp_client *client)
+{
+    assert(client->state == STATE_IDLE || client->state == STATE_CLOSED);
+    if (client->state == STATE_IDLE) {
+        smtp_client_command(client, STATE_STARTTLS, "STARTTLS");
+    }
+}
+
+void smtp_client_secured(struct smtp_client *client)
+{
+    assert(client->state == STATE_HANDSHAKE || client->state == STATE_CLOSED);
+    if (client->state == STATE_HANDSHAKE) {
+        smtp_client_hello(client);
+    }
+}
+
+static void append_response(struct buffer *out, struct bytes response)
+{
+    if (response.size == 0) {
+        buffer_append_text(out, "="); /* RFC 4954 section 4: an initial response that is empty */
+    } else {
+        base64_encode(out, response);
+    }
+}
+
+int smtp_client_auth(struct smtp_client *client, const char *mechanism,
+                     const struct bytes *response)
+{
+    size_t size = strlen("AUTH \r\n") + strlen(mechanism);
+    size_t code = response == NULL ? 0 : base64_encoded_size(response->size);
+    if (client->state != STATE_IDLE || client->has_result ||
+        code + size > sizeof client->held_memory) {
+        return -1;
+    }
+    client->cancelled = false;
+    buffer_append_text(&client->output, "AUTH ");
+    buffer_append_text(&client->output, mechanism);
+    if (response != NULL && size + 1 + code <= SMTP_COMMAND_OCTETS) {
+        buffer_append_text(&client->output, " ");
+        append_response(&client->output, *response);
+    } else if (response != NULL) {
+        base64_encode(&client->held, *response);
+    }
+    smtp_client_command(client, STATE_AUTH, "");
+    return 0;
+}
+
+int smtp_client_respond(struct smtp_client *client, struct bytes response)
+{
+    if (client->state != STATE_CHALLENGED ||
+        base64_encoded_size(response.size) + 2 > SMTP_RESPONSE_OCTETS) {
+        return -1;
+    }
+    base64_encode(&client->output, response);
+    smtp_client_command(client, STATE_AUTH, "");
+    return 0;
+}
+
+void smtp_client_cancel(struct smtp_client *client)
+{
+    if (client->state == STATE_CHALLENGED || client->state == STATE_AUTH) {
+        smtp_client_wipe(client);
+        client->cancelled = true;
+        smtp_client_command(client, STATE_AUTH, "*");
     }
 }

@@ -190,7 +190,7 @@ static void a_server_that_is_silent_costs_its_time_and_no_more(void **state)
     start();
     assert_int_equal(account_fetch(&account, 0, A_WIRE), 0);
     assert_int_equal(account_told(&account, 0), STORER_EVENT_DEFERRED);
-    assert_non_null(strstr(account_reason(&account, 0), "within 1 s"));
+    assert_non_null(strstr(account_reason(&account, 0), "within 2 s"));
 }
 
 static void replies_say_what_becomes_of_a_message(void **state)
