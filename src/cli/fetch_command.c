@@ -84,6 +84,10 @@ static int take_run_option(struct fetch_command *command, enum run_option option
     case RUN_MARK_SEEN_ALL:
         command->mark_seen = true;
         return 0;
+    case RUN_DISCOVER:
+        command->mode = fetch_discover;
+        command->address = optarg;
+        return 0;
     case RUN_JSON:
         command->output.json = true;
         return 0;

@@ -16,6 +16,7 @@ struct fetch_command {
     int (*mode)(struct fetch_command *command); /* what is to be done; its exit status */
     const char *values[FETCH_OPTIONS];          /* of options of accounts; NULL: not given */
     const char *configuration;
+    const char *address; /* of --discover */
     uint64_t parallel;
     const char *state_folder;
     bool dry_run, headers, mark_seen;
@@ -41,6 +42,7 @@ void fetch_command_finish(struct fetch_command *command);
 
 /* The modes. The first is what is done where no option says otherwise. */
 int fetch_accounts(struct fetch_command *command);
+int fetch_discover(struct fetch_command *command);
 int fetch_help(struct fetch_command *command);
 int fetch_watch(struct fetch_command *command);
 int fetch_show_status(struct fetch_command *command);
