@@ -148,6 +148,10 @@ struct pop3_server_event {
             uint16_t port; /* 0: it was not said */
         } client;
         struct {
+            int surrogates; /* nonzero: the client did not say UTF8, where it is offered: messages that need
+                               it are counted as their surrogates (<pop3/surrogate.h>), here and in rows */
+        } open;
+        struct {
             uint32_t first; /* message number, from 1 */
             uint32_t count; /* at least 1 */
             int deletion; /* nonzero: this one message is about to be marked; where it could not be
@@ -156,7 +160,7 @@ struct pop3_server_event {
         struct {
             uint32_t number; /* message number, from 1 */
             int top;         /* nonzero: TOP, STOP may come before the end */
-            int header_facts; /* nonzero: pop3_server_message_opened must know of 8-bit header octets */
+            int surrogate; /* nonzero: as OPEN said: a message that needs UTF-8 is given as its surrogate */
         } send;
         struct {
             const uint8_t
@@ -234,8 +238,9 @@ POP3_EXPORT void pop3_server_opened(struct pop3_server *session, uint32_t count,
 /* `count` rows, as many as were asked for; borrowed for the call. */
 POP3_EXPORT void pop3_server_rows(struct pop3_server *session, const struct pop3_row *rows,
                                   uint32_t count);
-POP3_EXPORT void pop3_server_message_opened(struct pop3_server *session, int header_has_8bit);
-/* Octets of the open message as stored (line ends LF or CR LF); returns how many were consumed. WRITE
+/* `needs_utf8` nonzero refuses it with [UTF8], if SEND asked for surrogates: for a host that makes none. */
+POP3_EXPORT void pop3_server_message_opened(struct pop3_server *session, int needs_utf8);
+/* Octets of the open message, or its surrogate, as stored (line ends LF or CR LF); returns how many were consumed. WRITE
  * comes next if they were fewer than there are (then give the rest), or STOP (then nothing more). */
 POP3_EXPORT size_t pop3_server_message(struct pop3_server *session, const void *data, size_t size);
 POP3_EXPORT void pop3_server_message_end(struct pop3_server *session);

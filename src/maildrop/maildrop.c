@@ -170,6 +170,7 @@ enum maildrop_progress maildrop_open(struct maildrop_store *store,
 {
     prepare(operation, store, NULL);
     operation->kind = MAILDROP_OPEN;
+    operation->request.open.surrogates = owner->surrogates;
     if (user_name_check(bytes_of(owner->user), &operation->error) < 0) {
         return MAILDROP_DONE;
     }
@@ -195,14 +196,13 @@ enum maildrop_progress maildrop_rows(struct maildrop *maildrop, uint32_t first, 
 }
 
 enum maildrop_progress maildrop_read(struct maildrop *maildrop, uint32_t index, uint64_t offset,
-                                     bool header_facts, void *buffer, size_t capacity,
+                                     void *buffer, size_t capacity,
                                      struct maildrop_operation *operation)
 {
     prepare(operation, maildrop->store, maildrop);
     operation->kind = MAILDROP_READ;
     operation->request.read.index = index;
     operation->request.read.offset = offset;
-    operation->request.read.header_facts = header_facts;
     operation->request.read.buffer = buffer;
     operation->request.read.capacity = capacity;
     return submit(maildrop, operation);

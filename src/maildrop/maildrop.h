@@ -49,10 +49,11 @@ struct maildrop_operation {
             uint64_t device, inode; /* of what is locked: the same for every name of one maildrop */
         } holder;                   /* where open failed with ERROR_IN_USE */
         struct {
-            size_t size;          /* octets read; 0 only at the end */
-            bool end;             /* no more octets follow */
-            bool header_has_8bit; /* set by a read at offset 0 that asked for it */
-            bool row_was_wrong;   /* by a read at offset 0: the file is not as long as its row says,
+            size_t size; /* octets read; 0 only at the end */
+            bool end;    /* no more octets follow */
+            bool
+                needs_surrogate; /* by a read at offset 0, where the owner's client wants surrogates */
+            bool row_was_wrong; /* by a read at offset 0: the file is not as long as its row says,
                                    * which is right at the next login */
         } read;
         struct {
@@ -77,12 +78,14 @@ struct maildrop_operation {
     } kind;
     union {
         struct {
+            bool surrogates;
+        } open;
+        struct {
             uint32_t first, count;
             struct maildrop_page *page;
         } rows;
         struct {
             uint32_t index;
-            bool header_facts;
             uint64_t offset;
             void *buffer;
             size_t capacity;
@@ -96,11 +99,12 @@ struct maildrop_operation {
     } request;
 };
 
-/* Whose maildrop. */
+/* Whose maildrop, and for what client. */
 struct maildrop_owner {
     const char *user; /* canonical name; user_name_check is applied to it */
     const char *path; /* where it is, if the account says so; NULL: the store's is expanded */
     const char *home; /* for a `path` that begins there; NULL: there is none */
+    bool surrogates;  /* messages that need UTF-8 are to be counted as their surrogates */
 };
 
 struct maildrop_options {
@@ -140,10 +144,10 @@ enum maildrop_progress maildrop_rows(struct maildrop *maildrop, uint32_t first, 
                                      struct maildrop_operation *operation) MUST_CHECK;
 
 /* Reads octets of message `index` (from 0) as stored, from `offset` on. A read at offset 0 opens the
- * message and fails with ERROR_GONE or ERROR_UNREADABLE where RETR and TOP must say -ERR; `header_facts`
- * asks there for header_has_8bit. Later reads continue. One message is open at a time. */
+ * message and fails with ERROR_GONE or ERROR_UNREADABLE where RETR and TOP must say -ERR. Later reads
+ * continue. One message is open at a time. What needs_surrogate says is the caller's to make. */
 enum maildrop_progress maildrop_read(struct maildrop *maildrop, uint32_t index, uint64_t offset,
-                                     bool header_facts, void *buffer, size_t capacity,
+                                     void *buffer, size_t capacity,
                                      struct maildrop_operation *operation) MUST_CHECK;
 /* The message that is open was read whole, in turn, and makes so many octets (RFC 1939 section 11). False:
  * its row says otherwise, which was not known before, and is right at the next login. Not while an operation

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "maildrop/facts.h"
+#include "maildrop/examination.h"
 #include "maildrop/line_ends.h"
 #include "maildrop/store.h"
 
@@ -18,7 +18,9 @@ struct message {
     uint8_t *data;
     size_t size;
     uint64_t octets;
+    uint64_t surrogate_octets;
     char unique_id[24];
+    bool needs_surrogate;
     bool gone, spoiled;
 };
 
@@ -45,6 +47,7 @@ struct memory_maildrop {
     struct box *box; /* NULL: the user has none yet */
     struct message **messages;
     uint32_t count;
+    bool surrogates;
     bool unlocked;
 };
 
@@ -147,12 +150,18 @@ static void memory_free(struct maildrop *maildrop)
     free(opened);
 }
 
+static uint64_t octets_of(const struct memory_maildrop *opened, const struct message *message)
+{
+    bool surrogate = opened->surrogates && message->needs_surrogate;
+    return surrogate ? message->surrogate_octets : message->octets;
+}
+
 static void take_snapshot(struct memory_maildrop *opened, struct maildrop_operation *operation)
 {
     uint64_t octets = 0;
     for (struct message *message = opened->box->first; message != NULL; message = message->next) {
         opened->messages[opened->count++] = message;
-        octets += message->octets;
+        octets += octets_of(opened, message);
     }
     operation->result.opened.octets = octets;
 }
@@ -182,6 +191,7 @@ static void open_box(struct memory_store *store, const char *user,
     maildrop_init(&opened->maildrop, &store->store);
     opened->box = box;
     opened->messages = messages;
+    opened->surrogates = operation->request.open.surrogates;
     if (box != NULL) {
         box->locked = true;
         take_snapshot(opened, operation);
@@ -260,8 +270,9 @@ static void perform_rows(const struct memory_maildrop *opened, struct maildrop_o
         const struct message *message = opened->messages[operation->request.rows.first + i];
         size_t size = strlen(message->unique_id);
         memcpy(page->unique_ids[i], message->unique_id, size);
-        page->rows[i] = (struct pop3_row){
-            .octets = message->octets, .unique_id = page->unique_ids[i], .unique_id_size = size};
+        page->rows[i] = (struct pop3_row){.octets = octets_of(opened, message),
+                                          .unique_id = page->unique_ids[i],
+                                          .unique_id_size = size};
     }
 }
 
@@ -296,11 +307,8 @@ static void perform_read(const struct memory_maildrop *opened, struct maildrop_o
     }
     operation->result.read.size = size;
     operation->result.read.end = size == left;
-    if (operation->request.read.header_facts) {
-        struct header_facts facts = {0};
-        header_facts_feed(&facts, (struct bytes){message->data, message->size});
-        operation->result.read.header_has_8bit = facts.has_8bit;
-    }
+    operation->result.read.needs_surrogate =
+        offset == 0 && opened->surrogates && message->needs_surrogate;
 }
 
 static void perform_commit(struct memory_maildrop *opened, struct maildrop_operation *operation,
@@ -460,7 +468,8 @@ static int store_message(struct memory_store *store, struct memory_delivery *del
 {
     struct box *box = find_or_make_box(store, delivery->user);
     struct message *message = calloc(1, sizeof *message);
-    if (box == NULL || message == NULL || reserve(delivery, 1) < 0) {
+    AUTO_FREE struct examination *examination = examination_create();
+    if (box == NULL || message == NULL || examination == NULL || reserve(delivery, 1) < 0) {
         free(message);
         return -1;
     }
@@ -470,6 +479,8 @@ static int store_message(struct memory_store *store, struct memory_delivery *del
     message->data = delivery->data;
     message->size = delivery->size;
     message->octets = pop3_octet_count_end(&octets);
+    examination_feed(examination, (struct bytes){message->data, message->size});
+    message->needs_surrogate = examination_end(examination, &message->surrogate_octets);
     delivery->data = NULL;
     (void)snprintf(message->unique_id, sizeof message->unique_id, "%llu",
                    (unsigned long long)++box->last_id);

@@ -96,7 +96,7 @@ static void give_message_event(const struct pop3_server *session, struct pop3_se
         event->type = POP3_SERVER_SEND;
         event->u.send.number = session->number;
         event->u.send.top = session->top;
-        event->u.send.header_facts = session->options->utf8 && !session->utf8;
+        event->u.send.surrogate = session_needs_surrogates(session);
     } else {
         event->type = POP3_SERVER_COMMIT;
         event->u.commit.count = (uint32_t)session->counters.marked_count;
@@ -132,6 +132,7 @@ static void give(struct pop3_server *session, struct pop3_server_event *event)
         break;
     case DOING_OPENING:
         event->type = POP3_SERVER_OPEN;
+        event->u.open.surrogates = session_needs_surrogates(session);
         break;
     case DOING_ROWS:
     case DOING_SENDING:

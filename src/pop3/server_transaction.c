@@ -217,10 +217,10 @@ void pop3_server_rows(struct pop3_server *session, const struct pop3_row *rows, 
     session_answer(session, reply);
 }
 
-void pop3_server_message_opened(struct pop3_server *session, int header_has_8bit)
+void pop3_server_message_opened(struct pop3_server *session, int needs_utf8)
 {
     assert(session->doing == DOING_SENDING);
-    if (session->options->utf8 && !session->utf8 && header_has_8bit) {
+    if (session_needs_surrogates(session) && needs_utf8) {
         struct reply refusal = reply_of(TEXT_NEEDS_UTF8);
         session_reply(session, &refusal);
         session->doing = DOING_STOPPING;

@@ -132,6 +132,12 @@ void session_go_on(struct pop3_server *session);
 /* Must output be lent or drained before anything goes on? */
 bool session_lacks_room(const struct pop3_server *session);
 
+/* Is the client one that must not be sent UTF-8 in a header? RFC 6856 section 2.1. */
+static inline bool session_needs_surrogates(const struct pop3_server *session)
+{
+    return session->options->utf8 && !session->utf8;
+}
+
 static inline size_t session_pending(const struct pop3_server *session)
 {
     return session->muted ? 0 : session->output.written - session->output.read;

@@ -120,9 +120,10 @@ static void on_opened(struct grant *grant, struct delegate_reply *answer)
     reply(grant, answer, -1);
 }
 
-static void open_maildrop(struct grant *grant)
+static void open_maildrop(struct grant *grant, const struct delegate_request *request)
 {
-    struct maildrop_owner owner = {.user = grant->user, .path = grant->delegate->path};
+    struct maildrop_owner owner = {
+        .user = grant->user, .path = grant->delegate->path, .surrogates = request->surrogates != 0};
     wait_for_store(grant, maildrop_open(grant->delegate->store, &owner, &grant->operation),
                    on_opened);
 }
@@ -159,7 +160,7 @@ static void on_message_opened(struct grant *grant, struct delegate_reply *answer
     int descriptor = -1;
     if (answer->error.kind == ERROR_NONE) {
         descriptor = maildrop_descriptor(grant->maildrop, &answer->octets);
-        answer->header_has_8bit = grant->operation.result.read.header_has_8bit;
+        answer->needs_surrogate = grant->operation.result.read.needs_surrogate;
         answer->row_was_wrong = grant->operation.result.read.row_was_wrong;
         grant->message_open = true;
         grant->index = grant->operation.request.read.index;
@@ -171,8 +172,8 @@ static void open_message(struct grant *grant, const struct delegate_request *req
 {
     grant->message_open = false;
     wait_for_store(grant,
-                   maildrop_read(grant->maildrop, request->index, 0, request->header_facts != 0,
-                                 grant->beginning, sizeof grant->beginning, &grant->operation),
+                   maildrop_read(grant->maildrop, request->index, 0, grant->beginning,
+                                 sizeof grant->beginning, &grant->operation),
                    on_message_opened);
 }
 
@@ -255,7 +256,7 @@ static void take_request(struct grant *grant, const struct delegate_request *req
     }
     switch ((enum delegate_request_type)request->type) {
     case DELEGATE_OPEN:
-        open_maildrop(grant);
+        open_maildrop(grant, request);
         return;
     case DELEGATE_ROWS:
         list_rows(grant, request);

@@ -171,7 +171,6 @@ static void submit(struct maildrop_executor *executor, struct maildrop_job *job)
     case MAILDROP_READ:
         request.type = DELEGATE_READ;
         request.index = operation->request.read.index;
-        request.header_facts = operation->request.read.header_facts;
         break;
     case MAILDROP_CHECK:
         request.type = DELEGATE_CHECK;
@@ -229,7 +228,7 @@ static bool take_message(struct delegate_store *store, struct maildrop_operation
     opened->message = descriptor;
     opened->size = reply->octets;
     opened->fresh = true;
-    operation->result.read.header_has_8bit = reply->header_has_8bit != 0;
+    operation->result.read.needs_surrogate = reply->needs_surrogate != 0;
     operation->result.read.row_was_wrong = reply->row_was_wrong != 0;
     if (operation->cancelled || store->store.type->perform(operation->maildrop, operation, false)) {
         return false;
@@ -321,8 +320,7 @@ static enum maildrop_progress open_maildrop(struct maildrop_store *base,
                                             const struct maildrop_owner *owner,
                                             struct maildrop_operation *operation)
 {
-    struct delegate_request request = {.type = DELEGATE_OPEN};
-    (void)owner; /* the channel is good for one */
+    struct delegate_request request = {.type = DELEGATE_OPEN, .surrogates = owner->surrogates};
     ask(store_of(base), operation, &request, -1);
     return MAILDROP_PENDING;
 }

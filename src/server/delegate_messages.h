@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "maildrop/maildrop.h"
 
-enum { DELEGATE_PROTOCOL_VERSION = 1, DELEGATE_MARKS_MOST = 1 << 28 };
+enum { DELEGATE_PROTOCOL_VERSION = 2, DELEGATE_MARKS_MOST = 1 << 28 };
 
 enum delegate_request_type {
     DELEGATE_OPEN,
@@ -30,7 +30,7 @@ struct delegate_request {
     uint32_t index;
     uint32_t count;
     uint64_t octets;
-    uint32_t header_facts; /* nonzero: READ asks for header_has_8bit */
+    uint32_t surrogates; /* OPEN, nonzero: messages that need UTF-8 are shown as their surrogates */
     uint32_t unused;
 };
 
@@ -46,7 +46,7 @@ struct delegate_reply {
     uint32_t count;          /* OPEN: messages; ROWS: rows that follow */
     uint32_t removed;        /* COMMIT */
     uint32_t not_removed;    /* COMMIT */
-    uint8_t header_has_8bit; /* READ */
+    uint8_t needs_surrogate; /* READ */
     uint8_t row_was_wrong;   /* READ */
     uint64_t octets;         /* OPEN: all messages'; READ: of the file */
     uint64_t device, inode;  /* OPEN: of what is locked, by us or by who has it in use */

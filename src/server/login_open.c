@@ -68,7 +68,8 @@ static void on_opened(struct session *session)
 
 static void try_open(struct session *session)
 {
-    struct maildrop_owner owner = {.user = session->user, .path = session->path};
+    struct maildrop_owner owner = {
+        .user = session->user, .path = session->path, .surrogates = session->wants_surrogates};
     struct maildrop_store *store =
         session->granted != NULL ? session->granted : session->worker->store;
     enum maildrop_progress progress = maildrop_open(store, &owner, &session->operation);
@@ -78,8 +79,9 @@ static void try_open(struct session *session)
     session_wait_for_store(session, progress, on_opened);
 }
 
-void login_open(struct session *session)
+void login_open(struct session *session, const struct pop3_server_event *event)
 {
+    session->wants_surrogates = event->u.open.surrogates != 0;
     session->in_use_until =
         uv_now(&session->worker->loop) + session->worker->configuration.in_use_wait_ms;
     try_open(session);

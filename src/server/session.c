@@ -254,7 +254,7 @@ static bool handle(struct session *session, const struct pop3_server_event *even
         proxied_xclient(session, event);
         return true;
     case POP3_SERVER_OPEN:
-        login_open(session);
+        login_open(session, event);
         return true;
     case POP3_SERVER_ROWS:
         transfer_rows(session, event);

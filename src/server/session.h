@@ -108,6 +108,9 @@ struct session {
     uint32_t open_message;
     bool open_for_top;
     uint64_t sent_before; /* the engine's count of RETR's octets when it was opened */
+    bool wants_surrogates;
+    struct conversion
+        *conversion; /* of that message into its surrogate; NULL: it goes out as it is */
 
     max_align_t engine_memory[];
 };
@@ -189,7 +192,7 @@ void login_sasl_begin(struct session *session, struct bytes mechanism, const str
 void login_sasl_continue(struct session *session, struct bytes response);
 
 /* login_open.c */
-void login_open(struct session *session);
+void login_open(struct session *session, const struct pop3_server_event *event);
 void login_try_again(struct session *session);
 
 /* throttle.c: a wrong password, or a name of nobody, was given; how long the next try has to wait. */

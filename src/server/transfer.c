@@ -2,7 +2,17 @@
 /* What concerns the messages of an open maildrop: rows, octets, removal. */
 #include <stdlib.h>
 
+#include <pop3/surrogate.h>
+
 #include "server/session.h"
+
+/* A message on its way into its surrogate: out[used .. size-1] is to be sent. */
+struct conversion {
+    size_t size, used;
+    struct pop3_surrogate *surrogate; /* in `memory` */
+    uint8_t out[4096];
+    max_align_t memory[];
+};
 
 static void log_failure(const struct session *session, const char *what)
 {
@@ -76,8 +86,43 @@ static void log_wrong_row(const struct session *session)
         session->user, session->open_message + 1);
 }
 
+static void begin_conversion(struct session *session)
+{
+    struct conversion *conversion = malloc(sizeof *conversion + pop3_surrogate_size());
+    if (conversion != NULL) {
+        conversion->size = conversion->used = 0;
+        conversion->surrogate = pop3_surrogate_init(conversion->memory);
+    }
+    session->conversion = conversion;
+}
+
+static void end_conversion(struct session *session)
+{
+    free(session->conversion);
+    session->conversion = NULL;
+}
+
+/* Until there is something to send of it, or no more of the message is here. */
+static void convert(struct session *session)
+{
+    struct conversion *conversion = session->conversion;
+    while (conversion->used == conversion->size && session->chunk_used < session->chunk_size) {
+        conversion->used = 0;
+        session->chunk_used +=
+            pop3_surrogate_feed(conversion->surrogate, session->chunk.memory + session->chunk_used,
+                                session->chunk_size - session->chunk_used, conversion->out,
+                                sizeof conversion->out, &conversion->size);
+    }
+    if (conversion->used == conversion->size && session->chunk_last) {
+        conversion->used = 0;
+        conversion->size =
+            pop3_surrogate_end(conversion->surrogate, conversion->out, sizeof conversion->out);
+    }
+}
+
 static void close_message(struct session *session)
 {
+    end_conversion(session);
     maildrop_read_close(session->maildrop);
     buffers_return(&session->worker->buffers, &session->chunk);
 }
@@ -94,8 +139,16 @@ static void on_message_opened(struct session *session)
     if (session->operation.result.read.row_was_wrong) {
         log_wrong_row(session);
     }
+    if (session->operation.result.read.needs_surrogate) {
+        begin_conversion(session);
+        if (session->conversion == NULL) {
+            close_message(session);
+            pop3_server_failed(session->engine, POP3_FAILURE_TEMPORARY);
+            return;
+        }
+    }
     take_chunk(session);
-    pop3_server_message_opened(session->engine, session->operation.result.read.header_has_8bit);
+    pop3_server_message_opened(session->engine, 0);
 }
 
 void transfer_send(struct session *session, const struct pop3_server_event *event)
@@ -111,8 +164,8 @@ void transfer_send(struct session *session, const struct pop3_server_event *even
     session->chunk_offset = 0;
     session_wait_for_store(session,
                            maildrop_read(session->maildrop, session->open_message, 0,
-                                         event->u.send.header_facts != 0, session->chunk.memory,
-                                         session->chunk.size, &session->operation),
+                                         session->chunk.memory, session->chunk.size,
+                                         &session->operation),
                            on_message_opened);
 }
 
@@ -139,7 +192,14 @@ static void end_message(struct session *session)
 
 void transfer_message(struct session *session)
 {
-    if (session->chunk_used < session->chunk_size) {
+    struct conversion *conversion = session->conversion;
+    if (conversion != NULL) {
+        convert(session);
+    }
+    if (conversion != NULL && conversion->used < conversion->size) {
+        conversion->used += pop3_server_message(session->engine, conversion->out + conversion->used,
+                                                conversion->size - conversion->used);
+    } else if (session->chunk_used < session->chunk_size) {
         session->chunk_used +=
             pop3_server_message(session->engine, session->chunk.memory + session->chunk_used,
                                 session->chunk_size - session->chunk_used);
@@ -149,7 +209,7 @@ void transfer_message(struct session *session)
     } else {
         session_wait_for_store(session,
                                maildrop_read(session->maildrop, session->open_message,
-                                             session->chunk_offset, false, session->chunk.memory,
+                                             session->chunk_offset, session->chunk.memory,
                                              session->chunk.size, &session->operation),
                                on_chunk);
     }
@@ -208,6 +268,7 @@ void transfer_free(struct session *session)
 {
     buffers_return(&session->worker->buffers, &session->chunk);
     buffers_return(&session->worker->buffers, &session->output);
+    end_conversion(session);
     free(session->marks);
     free(session->sasl);
     free(session->page);

@@ -104,6 +104,27 @@ def on_the_wire(octets):
 
 
 @pytest.mark.sanitized
+def test_surrogates(site):
+    """RFC 6858: who did not say UTF8 is shown them, with their octets."""
+    site.configure(pop3={"utf8": "yes"})
+    original = "From: é@example.com\nSubject: привет\n\n".encode() + b"line\n" * 20000
+    site.put("alice", original, 1)
+    server = site.start()
+    with login(server, "alice") as client:
+        surrogate = client.multiline(b"RETR 1")
+        assert client.sizes() == {1: len(surrogate)} and surrogate.isascii()
+        assert client.ok(b"STAT") == b"+OK 1 %d" % len(surrogate)
+        assert surrogate.endswith(on_the_wire(b"\n\n" + b"line\n" * 20000))
+        client.quit()
+    with server.client() as client:
+        client.ok(b"UTF8")
+        client.login(b"alice", password("alice"))
+        assert client.multiline(b"RETR 1") == on_the_wire(original)
+        assert client.sizes() == {1: len(on_the_wire(original))}
+        client.quit()
+
+
+@pytest.mark.sanitized
 def test_three_users_at_once(site):
     for user in UIDS:
         for number in (1, 2, 3):

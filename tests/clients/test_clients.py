@@ -50,6 +50,21 @@ def test_curl_lists_and_deletes(world, reader):
     assert len(maildir.names(world.maildrop())) == len(LETTERS) - 1
 
 
+def test_curl_is_shown_surrogates(world):
+    """RFC 6858: curl has no UTF8. What it lists is what it gets."""
+    world.configure(pop3={"utf8": "yes"})
+    world.put("From: é@example.com\nSubject: привет\nX-Note: é\n\nтело\n".encode())
+    world.put(PLAIN)
+    reader = clients.Reader(world, world.start())
+    sizes = [int(line.split()[1]) for line in curl(reader).splitlines()]
+    surrogate = curl(reader, "1")
+    assert sizes == [len(surrogate), len(maildir.on_the_wire(PLAIN))]
+    header, _, body = surrogate.partition(b"\r\n\r\n")
+    assert header.isascii() and body == "тело\r\n".encode()
+    assert header.endswith(b"\r\nSubject: =?UTF-8?B?0L/RgNC40LLQtdGC?=")
+    assert curl(reader, "2") == maildir.on_the_wire(PLAIN)
+
+
 def test_curl_with_a_wrong_password(reader):
     assert reader.curl(password="wrong").returncode == 67  # login denied
 

@@ -226,6 +226,21 @@ static int publish(struct maildir_delivery *delivery, const char *name)
     return result;
 }
 
+/* For an index that knows it of all messages. What fails here is done by the next login. */
+static void examine(const struct maildir_delivery *delivery, struct index_row *row)
+{
+    struct octets_counted counted;
+    AUTO_FREE uint8_t *buffer = malloc(OCTETS_BUFFER);
+    struct octets_file file = {.fs = delivery->fs,
+                               .descriptor = delivery->file.descriptor,
+                               .buffer = buffer,
+                               .examine = true};
+    if (buffer != NULL && octets_count(&file, &counted) == 0) {
+        row->flags |= counted.flags;
+        row->surrogate = counted.surrogate;
+    }
+}
+
 /* Delivers, and adds the message to the index if that is valid. */
 static int deliver(struct maildir_delivery *delivery)
 {
@@ -244,6 +259,9 @@ static int deliver(struct maildir_delivery *delivery)
             .size = delivery->file.written,
             .flags = INDEX_ROW_NEW,
         };
+        if (index.examined) {
+            examine(delivery, &row);
+        }
         keep_index_extend(&index, &row);
     }
     keep_index_finish(&index);

@@ -109,6 +109,8 @@ int index_read_header(const struct fs *fs, int descriptor, struct index_header *
         .count = index_get_32(block + INDEX_AT_COUNT),
         .blocks = index_get_32(block + INDEX_AT_BLOCKS),
         .octets = index_get_64(block + INDEX_AT_OCTETS),
+        .examined = index_get_32(block + INDEX_AT_EXAMINED) == 1,
+        .surrogates = index_get_64(block + INDEX_AT_SURROGATES),
         .scanned_ns = (int64_t)index_get_64(block + INDEX_AT_SCANNED),
         .folder_new = get_stamp(block + INDEX_AT_NEW),
         .folder_cur = get_stamp(block + INDEX_AT_CUR),
@@ -163,14 +165,18 @@ static int next_row(struct index_reader *reader, struct index_row *row_out)
     const uint8_t *row = reader->data + at;
     size_t name_size = index_get_16(row + INDEX_ROW_AT_NAME_SIZE);
     size_t id_size = index_get_16(row + INDEX_ROW_AT_ID_SIZE);
-    size_t end = at + INDEX_ROW_OCTETS + name_size + id_size;
+    uint32_t flags = index_get_32(row + INDEX_ROW_AT_FLAGS);
+    size_t surrogate_at = INDEX_ROW_OCTETS + name_size + id_size;
+    bool has_surrogate = (flags & INDEX_ROW_SURROGATE) != 0;
+    size_t end = at + surrogate_at + (has_surrogate ? INDEX_ROW_SURROGATE_OCTETS : 0);
     if (end > INDEX_BLOCK_OCTETS || name_size == 0) {
         return -EBADMSG;
     }
     *row_out = (struct index_row){
         .octets = index_get_64(row + INDEX_ROW_AT_OCTETS),
         .size = index_get_64(row + INDEX_ROW_AT_SIZE),
-        .flags = index_get_32(row + INDEX_ROW_AT_FLAGS),
+        .surrogate = has_surrogate ? index_get_64(row + surrogate_at) : 0,
+        .flags = flags,
         .name = {.data = row + INDEX_ROW_OCTETS, .size = name_size},
         .unique_id = {.data = row + INDEX_ROW_OCTETS + name_size, .size = id_size},
     };

@@ -23,26 +23,37 @@ struct index_header {
     bool trusted; /* nothing can have changed unseen while the folders have these stamps */
     uint32_t count;
     uint32_t blocks;
-    uint64_t octets; /* of all rows */
+    uint64_t octets;     /* of all rows */
+    bool examined;       /* every row is */
+    uint64_t surrogates; /* octets of all rows, surrogates in place of the messages that need one */
     int64_t scanned_ns;
     struct index_stamp folder_new, folder_cur, ids;
 };
 
 enum index_row_flags {
-    INDEX_ROW_NEW = 1,      /* it is in new/ */
-    INDEX_ROW_COUNTED = 2,  /* the octets were counted, not taken from the name */
-    INDEX_ROW_UNSERVED = 4, /* it could not be served: the octets are the file's size */
-    INDEX_ROW_DOUBLE = 8,   /* more files have its base name */
-    INDEX_ROW_UNSEEN = 16   /* no session was shown it; only while a scan is under way */
+    INDEX_ROW_NEW = 1,       /* it is in new/ */
+    INDEX_ROW_COUNTED = 2,   /* the octets were counted, not taken from the name */
+    INDEX_ROW_UNSERVED = 4,  /* it could not be served: the octets are the file's size */
+    INDEX_ROW_DOUBLE = 8,    /* more files have its base name */
+    INDEX_ROW_UNSEEN = 16,   /* no session was shown it; only while a scan is under way */
+    INDEX_ROW_EXAMINED = 32, /* it is known whether it needs UTF-8 */
+    INDEX_ROW_SURROGATE = 64 /* it does, and so has a surrogate */
 };
 
 struct index_row {
     struct bytes name;
     struct bytes unique_id; /* empty: it is the name's own */
     uint64_t octets;
-    uint64_t size; /* octets of the file, or MAILDIR_UNKNOWN */
+    uint64_t size;      /* octets of the file, or MAILDIR_UNKNOWN */
+    uint64_t surrogate; /* octets of that, if there is one */
     uint32_t flags;
 };
+
+/* The octets that a session shows, one that wants surrogates or one that does not. */
+static inline uint64_t index_row_shown(const struct index_row *row, bool surrogates)
+{
+    return surrogates && (row->flags & INDEX_ROW_SURROGATE) != 0 ? row->surrogate : row->octets;
+}
 
 struct index_stamp index_stamp_of(const struct fs_stat *stat);
 bool index_stamp_equal(const struct index_stamp *a, const struct index_stamp *b);
@@ -89,11 +100,13 @@ int index_reader_find(struct index_reader *reader, struct bytes base, struct ind
 struct index_writer {
     const struct fs *fs;
     int descriptor;
-    int failure;        /* negated errno, sticky */
-    uint64_t offset;    /* where `data` goes */
-    uint32_t count;     /* rows so far */
-    uint32_t blocks;    /* finished ones */
-    uint64_t octets;    /* of the rows */
+    int failure;     /* negated errno, sticky */
+    uint64_t offset; /* where `data` goes */
+    uint32_t count;  /* rows so far */
+    uint32_t blocks; /* finished ones */
+    uint64_t octets; /* of the rows */
+    bool examined;   /* all of them are */
+    uint64_t surrogates;
     size_t used;        /* octets of finished blocks in `data` */
     uint32_t block_row; /* first row of the unfinished block */
     size_t block_used;  /* octets of the unfinished block; 0: there is none */
@@ -112,7 +125,7 @@ int index_publish(const struct fs *fs, struct fs_name beside, int descriptor, in
 /* On the heap; free() it. NULL without memory. */
 struct index_writer *index_writer_create(const struct fs *fs, int descriptor);
 void index_writer_add(struct index_writer *writer, const struct index_row *row);
-/* Fills in the header's count, blocks and octets. 0 or a negated errno of this or an earlier write. */
+/* Fills in the header's count, blocks, octets and what is known of surrogates. 0 or a negated errno of this or an earlier write. */
 int index_writer_finish(struct index_writer *writer, struct index_header *header);
 
 #endif

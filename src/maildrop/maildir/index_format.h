@@ -7,7 +7,7 @@
 
 /* Where everything stands in an index file; docs/formats.md describes it. Little-endian. */
 
-#define INDEX_MAGIC "restante index 1\n"
+#define INDEX_MAGIC "restante index 2\n"
 
 enum {
     /* Every block: checksum of the rest of it, seeded with its number. */
@@ -22,17 +22,20 @@ enum {
     INDEX_AT_NEW = 56,
     INDEX_AT_CUR = 96,
     INDEX_AT_IDS = 136,
+    INDEX_AT_EXAMINED = 176,
+    INDEX_AT_SURROGATES = 184,
     /* The others. */
     INDEX_AT_FIRST_ROW = 8,
     INDEX_AT_ROWS = 12,
     INDEX_AT_FIRST = 16,
-    /* A row: this, then name and id. */
+    /* A row: this, then name, id, and, where a flag says so, the surrogate's octets. */
     INDEX_ROW_AT_OCTETS = 0,
     INDEX_ROW_AT_SIZE = 8,
     INDEX_ROW_AT_FLAGS = 16,
     INDEX_ROW_AT_NAME_SIZE = 20,
     INDEX_ROW_AT_ID_SIZE = 22,
-    INDEX_ROW_OCTETS = 24
+    INDEX_ROW_OCTETS = 24,
+    INDEX_ROW_SURROGATE_OCTETS = 8
 };
 
 uint64_t index_block_checksum(const uint8_t *block, uint32_t number);

@@ -46,6 +46,8 @@ struct index_writer *index_writer_create(const struct fs *fs, int descriptor)
     writer->count = 0;
     writer->blocks = 0;
     writer->octets = 0;
+    writer->examined = true;
+    writer->surrogates = 0;
     writer->used = 0;
     writer->block_row = 0;
     writer->block_used = 0;
@@ -80,7 +82,9 @@ static void finish_block(struct index_writer *writer)
 
 void index_writer_add(struct index_writer *writer, const struct index_row *row)
 {
-    size_t size = INDEX_ROW_OCTETS + row->name.size + row->unique_id.size;
+    bool has_surrogate = (row->flags & INDEX_ROW_SURROGATE) != 0;
+    size_t surrogate_at = INDEX_ROW_OCTETS + row->name.size + row->unique_id.size;
+    size_t size = surrogate_at + (has_surrogate ? INDEX_ROW_SURROGATE_OCTETS : 0);
     assert(size <= INDEX_BLOCK_OCTETS - INDEX_AT_FIRST);
     if (writer->block_used + size > INDEX_BLOCK_OCTETS) {
         finish_block(writer);
@@ -98,9 +102,14 @@ void index_writer_add(struct index_writer *writer, const struct index_row *row)
     if (row->unique_id.size != 0) {
         memcpy(at + INDEX_ROW_OCTETS + row->name.size, row->unique_id.data, row->unique_id.size);
     }
+    if (has_surrogate) {
+        index_put_64(at + surrogate_at, row->surrogate);
+    }
     writer->block_used += size;
     writer->count++;
     writer->octets += row->octets;
+    writer->examined &= (row->flags & INDEX_ROW_EXAMINED) != 0;
+    writer->surrogates += index_row_shown(row, true);
 }
 
 static void put_stamp(uint8_t *at, const struct index_stamp *stamp)
@@ -121,6 +130,8 @@ int index_writer_finish(struct index_writer *writer, struct index_header *header
     header->count = writer->count;
     header->blocks = writer->blocks;
     header->octets = writer->octets;
+    header->examined = writer->examined;
+    header->surrogates = writer->surrogates;
     uint8_t *block = writer->data;
     memset(block, 0, INDEX_BLOCK_OCTETS);
     memcpy(block + INDEX_AT_MAGIC, INDEX_MAGIC, sizeof INDEX_MAGIC - 1);
@@ -128,6 +139,8 @@ int index_writer_finish(struct index_writer *writer, struct index_header *header
     index_put_32(block + INDEX_AT_COUNT, header->count);
     index_put_32(block + INDEX_AT_BLOCKS, header->blocks);
     index_put_64(block + INDEX_AT_OCTETS, header->octets);
+    index_put_32(block + INDEX_AT_EXAMINED, header->examined);
+    index_put_64(block + INDEX_AT_SURROGATES, header->surrogates);
     index_put_64(block + INDEX_AT_SCANNED, (uint64_t)header->scanned_ns);
     put_stamp(block + INDEX_AT_NEW, &header->folder_new);
     put_stamp(block + INDEX_AT_CUR, &header->folder_cur);

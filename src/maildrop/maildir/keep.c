@@ -145,6 +145,7 @@ void keep_index_begin(struct keep_index *index, const struct fs *fs, int root, i
         index->cur =
             fs_open(fs, (struct fs_name){root, "cur"}, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
         if (index->cur >= 0 && keep_begin(&index->keep, fs, index->cur, new_folder, &header)) {
+            index->examined = header.examined;
             return;
         }
     }

@@ -38,6 +38,7 @@ struct keep_index {
     int root; /* borrowed */
     int cur;
     int descriptor; /* locked; -1: there is nothing to extend */
+    bool examined;  /* and its rows tell of surrogates */
 };
 
 void keep_index_begin(struct keep_index *index, const struct fs *fs, int root, int new_folder);

@@ -17,7 +17,14 @@ void listing_finish(struct listing *listing)
 {
     free(listing->entries);
     free(listing->names);
+    free(listing->surrogates);
     *listing = (struct listing){0};
+}
+
+bool listing_add_surrogates(struct listing *listing)
+{
+    listing->surrogates = calloc(listing->count + 1, sizeof *listing->surrogates);
+    return listing->surrogates != NULL;
 }
 
 uint32_t listing_keep(struct listing *listing, struct bytes octets)

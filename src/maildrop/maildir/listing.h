@@ -30,6 +30,8 @@ struct listing {
     size_t count, capacity;
     char *names;
     size_t names_size, names_capacity;
+    uint64_t *
+        surrogates; /* of entries with INDEX_ROW_SURROGATE, by their places; NULL: they are not of interest */
 };
 
 void listing_finish(struct listing *listing);
@@ -43,6 +45,9 @@ bool listing_add(struct listing *listing, struct bytes name);
 /* Brings the entries into order and merges those with the same base name: the one in cur/ stays and is
  * marked INDEX_ROW_DOUBLE. How many were dropped, or a negated errno. */
 ssize_t listing_sort(struct listing *listing);
+
+/* Makes room for `surrogates`: when no entry changes its place any more. False without memory. */
+bool listing_add_surrogates(struct listing *listing);
 
 /* Copies octets to where they stay as long as the listing. Its place, or UINT32_MAX without memory. */
 uint32_t listing_keep(struct listing *listing, struct bytes octets);

@@ -41,7 +41,9 @@ bool maildir_is_current(const struct maildir_maildrop *opened)
 int maildir_scan_again(struct maildir_maildrop *opened, struct error *error)
 {
     struct snapshot fresh;
-    if (scan_all(opened->fs, &opened->folders, newest(opened), &fresh, error) < 0) {
+    struct scan scan;
+    scan_init(&scan, opened->fs, &opened->folders, newest(opened), opened->surrogates);
+    if (scan_all(&scan, &fresh, error) < 0) {
         return -1;
     }
     if (opened->moved == NULL) {
@@ -123,6 +125,7 @@ int maildir_locate(struct maildir_maildrop *opened, const struct fs *fs, uint32_
     maildir_reader_done(opened, reader);
     place.flags = row.flags;
     place.octets = row.octets;
+    place.shown = index_row_shown(&row, opened->surrogates);
     place.size = row.size;
     if (maildir_set_place(opened, &row, &place, error) < 0) {
         return -1;

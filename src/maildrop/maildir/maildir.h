@@ -33,22 +33,25 @@ struct maildir_store {
 struct maildir_message {
     int descriptor; /* -1: none */
     uint32_t index;
-    uint64_t size; /* when it was opened; that much is served */
-    uint64_t row_octets;
+    uint64_t size;       /* when it was opened; that much is served */
+    uint64_t row_octets; /* as the session shows them */
+    uint64_t octets;     /* as stored */
     uint32_t row_flags;
+    bool surrogate; /* it is sent as that */
 };
 
 /* What a session found out of a message whose row was wrong. */
 struct maildir_note {
     uint32_t index;
     uint32_t flags;
-    uint64_t octets, size;
+    uint64_t octets, size, surrogate;
 };
 
 struct maildir_maildrop {
     struct maildrop maildrop;
     const struct fs *fs;
     struct maildir_folders folders;
+    bool surrogates;          /* messages that need UTF-8 are shown as their surrogates */
     struct snapshot snapshot; /* what the session shows */
     struct snapshot *moved;   /* where messages are since names changed; NULL: as in the snapshot */
     bool remade;              /* the snapshot was replaced */
@@ -95,6 +98,7 @@ struct maildir_place {
     char name[1024];
     uint32_t flags; /* of its row */
     uint64_t octets, size;
+    uint64_t shown; /* octets, as the session shows them */
 };
 
 /* Does `act` with the place of message `index`; if it says that there was no such file, finds where the

@@ -89,7 +89,7 @@ static void note(struct maildir_maildrop *opened, const struct maildir_note *wro
     opened->note_count++;
 }
 
-static bool is_noted(const struct maildir_maildrop *opened, uint32_t index)
+static const struct maildir_note *find_note(const struct maildir_maildrop *opened, uint32_t index)
 {
     size_t low = 0;
     size_t high = opened->note_count;
@@ -101,7 +101,8 @@ static bool is_noted(const struct maildir_maildrop *opened, uint32_t index)
             high = middle;
         }
     }
-    return low < opened->note_count && opened->notes[low].index == index;
+    bool found = low < opened->note_count && opened->notes[low].index == index;
+    return found ? &opened->notes[low] : NULL;
 }
 
 /* The row of what cannot be served is the file's size from the next login on. */
@@ -173,7 +174,8 @@ static int count_anew(struct maildir_maildrop *opened, uint32_t index, struct op
                       struct maildrop_operation *operation)
 {
     const struct maildir_place *row = &file->place;
-    if (row->size == MAILDIR_UNKNOWN || row->size == file->stat.size || is_noted(opened, index)) {
+    if (row->size == MAILDIR_UNKNOWN || row->size == file->stat.size ||
+        find_note(opened, index) != NULL) {
         return 0;
     }
     if (file->fs->cached_only) {
@@ -181,8 +183,11 @@ static int count_anew(struct maildir_maildrop *opened, uint32_t index, struct op
     }
     struct octets_counted counted;
     AUTO_FREE uint8_t *buffer = malloc(OCTETS_BUFFER);
-    int result = buffer == NULL ? -ENOMEM
-                                : octets_count(file->fs, file->descriptor, buffer, false, &counted);
+    struct octets_file whole = {.fs = file->fs,
+                                .descriptor = file->descriptor,
+                                .buffer = buffer,
+                                .examine = opened->surrogates};
+    int result = buffer == NULL ? -ENOMEM : octets_count(&whole, &counted);
     if (result < 0) {
         return octets_is_unreadable(-result)
                    ? set_unreadable(opened, index, file, "cannot be read", &operation->error)
@@ -190,17 +195,21 @@ static int count_anew(struct maildir_maildrop *opened, uint32_t index, struct op
                                       opened->folders.place.path);
     }
     file->stat.size = counted.size; /* so much is served */
-    operation->result.read.row_was_wrong = counted.octets != row->octets;
+    bool surrogate = (counted.flags & INDEX_ROW_SURROGATE) != 0;
+    operation->result.read.row_was_wrong =
+        (surrogate ? counted.surrogate : counted.octets) != row->shown;
     note(opened, &(struct maildir_note){
                      .index = index,
-                     .flags = INDEX_ROW_COUNTED,
+                     .flags = INDEX_ROW_COUNTED | counted.flags,
                      .octets = counted.octets,
                      .size = counted.size,
+                     .surrogate = counted.surrogate,
                  });
     return 0;
 }
 
-/* Reads on from what is in `got` until the header ends. */
+/* Reads on from what is in `got` until the header ends: whatever the row says, no 8-bit octet in it goes to who
+ * cannot read it. */
 static int look_at_header(const struct opened_file *file, struct bytes got,
                           struct maildrop_operation *operation)
 {
@@ -223,7 +232,7 @@ static int look_at_header(const struct opened_file *file, struct bytes got,
         header_facts_feed(&facts, (struct bytes){.data = buffer, .size = (size_t)size});
         offset += (uint64_t)size;
     }
-    operation->result.read.header_has_8bit = facts.has_8bit;
+    operation->result.read.needs_surrogate = facts.has_8bit;
     return 0;
 }
 
@@ -268,14 +277,14 @@ bool maildir_sent(struct maildir_maildrop *opened, uint64_t octets)
     bool unserved = (message->row_flags & INDEX_ROW_UNSERVED) != 0;
     bool right = octets == message->row_octets;
     assert(message->descriptor >= 0);
-    if (is_noted(opened, message->index)) {
+    if (find_note(opened, message->index) != NULL) {
         return true; /* told before */
     }
-    if (!right || unserved) {
+    if (!right || unserved) { /* not examined any more, and that is done at the next login */
         note(opened, &(struct maildir_note){
                          .index = message->index,
                          .flags = INDEX_ROW_COUNTED,
-                         .octets = octets,
+                         .octets = message->surrogate ? message->octets : octets,
                          .size = message->size,
                      });
     }
@@ -333,13 +342,21 @@ static int look_at_first(struct maildir_maildrop *opened, struct opened_file *fi
     } else {
         result = look_at_beginning(opened, file, index, &operation->error);
     }
-    if (result == 0 && operation->request.read.header_facts) {
+    if (result == 0 && opened->surrogates && !operation->result.read.needs_surrogate) {
         result = look_at_header(file, got, operation);
         if (result < 0) {
             result = set_read_error(opened, result, &operation->error);
         }
     }
     return result;
+}
+
+/* As its row, or what was found out since, says. */
+static bool is_surrogate(const struct maildir_maildrop *opened, uint32_t index, uint32_t row_flags)
+{
+    const struct maildir_note *noted = opened->surrogates ? find_note(opened, index) : NULL;
+    uint32_t flags = noted != NULL ? noted->flags : row_flags;
+    return opened->surrogates && (flags & INDEX_ROW_SURROGATE) != 0;
 }
 
 static int read_first(struct maildir_maildrop *opened, struct opened_file *file,
@@ -353,11 +370,13 @@ static int read_first(struct maildir_maildrop *opened, struct opened_file *file,
     if (result != 0) {
         return result;
     }
+    operation->result.read.needs_surrogate = is_surrogate(opened, index, file->place.flags);
     opened->message = (struct maildir_message){
         .descriptor = file->descriptor,
         .index = index,
         .size = file->stat.size,
-        .row_octets = file->place.octets,
+        .row_octets = file->place.shown,
+        .octets = file->place.octets,
         .row_flags = file->place.flags,
     };
     if (file->is_read) {
@@ -369,6 +388,7 @@ static int read_first(struct maildir_maildrop *opened, struct opened_file *file,
     if (result == 0) {
         result = look_at_first(opened, file, operation);
     }
+    opened->message.surrogate = operation->result.read.needs_surrogate;
     if (result != 0) {
         opened->message.descriptor = -1; /* `file` has it */
     }

@@ -6,6 +6,9 @@
 
 #include <pop3/server.h>
 
+#include "maildrop/examination.h"
+#include "maildrop/maildir/index.h"
+
 struct magic {
     const char *octets;
     size_t size;
@@ -43,26 +46,63 @@ bool octets_are_encoded(struct bytes beginning)
     return false;
 }
 
-int octets_count(const struct fs *fs, int descriptor, uint8_t *buffer, bool short_is_end,
-                 struct octets_counted *counted_out)
+static bool has_8bit(const uint8_t *octets, size_t size)
+{
+    uint8_t all = 0;
+    for (size_t i = 0; i < size; i++) {
+        all |= octets[i];
+    }
+    return all >= 0x80;
+}
+
+/* Reads it once more, for few messages have 8-bit octets at all. */
+static int examine(const struct octets_file *file, struct octets_counted *counted)
+{
+    AUTO_FREE struct examination *examination = examination_create();
+    if (examination == NULL) {
+        return -ENOMEM;
+    }
+    for (uint64_t offset = 0; offset < counted->size;) {
+        uint64_t left = counted->size - offset;
+        size_t wanted = left < OCTETS_BUFFER ? (size_t)left : OCTETS_BUFFER;
+        ssize_t size =
+            file->fs->operations->read(file->fs, file->descriptor, file->buffer, wanted, offset);
+        if (size <= 0) {
+            return size < 0 ? (int)size : -EIO;
+        }
+        examination_feed(examination, (struct bytes){.data = file->buffer, .size = (size_t)size});
+        offset += (uint64_t)size;
+    }
+    if (examination_end(examination, &counted->surrogate)) {
+        counted->flags |= INDEX_ROW_SURROGATE;
+    }
+    return 0;
+}
+
+int octets_count(const struct octets_file *file, struct octets_counted *counted_out)
 {
     struct pop3_octet_count count = {0};
-    *counted_out = (struct octets_counted){0};
+    bool needs_look = false;
+    *counted_out = (struct octets_counted){.flags = file->examine ? INDEX_ROW_EXAMINED : 0};
     ssize_t size;
     do {
-        size = fs->operations->read(fs, descriptor, buffer, OCTETS_BUFFER, counted_out->size);
+        size = file->fs->operations->read(file->fs, file->descriptor, file->buffer, OCTETS_BUFFER,
+                                          counted_out->size);
         if (size < 0) {
             return (int)size;
         }
         if (counted_out->size == 0) {
             counted_out->encoded =
-                octets_are_encoded((struct bytes){.data = buffer, .size = (size_t)size});
+                octets_are_encoded((struct bytes){.data = file->buffer, .size = (size_t)size});
         }
-        pop3_octet_count_feed(&count, buffer, (size_t)size);
+        pop3_octet_count_feed(&count, file->buffer, (size_t)size);
+        if (file->examine && !needs_look) {
+            needs_look = has_8bit(file->buffer, (size_t)size);
+        }
         counted_out->size += (uint64_t)size;
-    } while (size == OCTETS_BUFFER || (size > 0 && !short_is_end));
+    } while (size == OCTETS_BUFFER || (size > 0 && !file->short_is_end));
     counted_out->octets = counted_out->encoded ? counted_out->size : pop3_octet_count_end(&count);
-    return 0;
+    return needs_look && !counted_out->encoded ? examine(file, counted_out) : 0;
 }
 
 int octets_open(const struct fs *fs, struct fs_name name)

@@ -95,6 +95,7 @@ static struct maildir_maildrop *create(struct maildir_store *store,
     }
     maildrop_init(&opened->maildrop, &store->store);
     opened->fs = store->fs;
+    opened->surrogates = owner->surrogates;
     opened->message.descriptor = -1;
     snapshot_init(&opened->snapshot);
     return opened;
@@ -106,7 +107,8 @@ static int open_cached(struct maildir_maildrop *opened, const struct fs *fs, str
     struct fs cached = fs_cached(fs);
     struct folders_devices devices = {.find = find_device, .context = opened->maildrop.store};
     int result = folders_lock(&opened->folders, &cached, &devices, error);
-    if (result == 0 && snapshot_open(&opened->snapshot, &opened->folders, &cached) < 0) {
+    if (result == 0 &&
+        snapshot_open(&opened->snapshot, &opened->folders, &cached, opened->surrogates) < 0) {
         snapshot_finish(&opened->snapshot, fs);
         result = MAILDIR_WOULD_BLOCK;
     }
@@ -123,12 +125,12 @@ static int lock_and_list(struct opening *opening, bool may_part, struct error *e
         return -1;
     }
     if (opened->folders.cur < 0 ||
-        snapshot_open(&opened->snapshot, &opened->folders, opened->fs) == 0) {
+        snapshot_open(&opened->snapshot, &opened->folders, opened->fs, opened->surrogates) == 0) {
         return 0;
     }
     opening->old = opened->snapshot;
     snapshot_init(&opened->snapshot);
-    scan_init(&opening->scan, opened->fs, &opened->folders, &opening->old);
+    scan_init(&opening->scan, opened->fs, &opened->folders, &opening->old, opened->surrogates);
     if (scan_list(&opening->scan, error) < 0) {
         return -1;
     }
@@ -172,7 +174,8 @@ static void set_result(struct maildrop_operation *operation, struct maildir_mail
     opened->maildrop.device = opened->folders.cur_stat.device;
     operation->result.opened.maildrop = &opened->maildrop;
     operation->result.opened.count = opened->snapshot.header.count;
-    operation->result.opened.octets = opened->snapshot.header.octets;
+    operation->result.opened.octets =
+        opened->surrogates ? opened->snapshot.header.surrogates : opened->snapshot.header.octets;
 }
 
 static void finish(struct opening *opening)

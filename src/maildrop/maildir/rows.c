@@ -41,12 +41,15 @@ static int make_anew(struct maildir_maildrop *opened, struct error *error)
 {
     struct snapshot fresh;
     const struct index_header *header = &opened->snapshot.header;
-    if (scan_all(opened->fs, &opened->folders, &opened->snapshot, &fresh, error) < 0) {
+    struct scan scan;
+    scan_init(&scan, opened->fs, &opened->folders, &opened->snapshot, opened->surrogates);
+    if (scan_all(&scan, &fresh, error) < 0) {
         return -1;
     }
     if (!index_stamp_equal(&fresh.header.folder_cur, &header->folder_cur) ||
         !index_stamp_equal(&fresh.header.folder_new, &header->folder_new) ||
-        fresh.header.count != header->count || fresh.header.octets != header->octets) {
+        fresh.header.count != header->count || fresh.header.octets != header->octets ||
+        (opened->surrogates && fresh.header.surrogates != header->surrogates)) {
         snapshot_finish(&fresh, opened->fs);
         return error_set(error, ERROR_CORRUPT, 0,
                          "%s: the index was damaged or the ids were changed, and so was the mail",
@@ -119,7 +122,8 @@ static struct bytes base_of(const struct index_row *row)
     return (struct bytes){.data = row->name.data, .size = bytes_find(row->name, ':')};
 }
 
-static void fill_row(struct maildrop_page *page, uint32_t at, const struct index_row *row)
+static void fill_row(struct maildrop_page *page, uint32_t at, const struct index_row *row,
+                     bool surrogates)
 {
     size_t size = row->unique_id.size;
     if (size != 0) {
@@ -128,7 +132,7 @@ static void fill_row(struct maildrop_page *page, uint32_t at, const struct index
         size = maildir_unique_id(base_of(row), page->unique_ids[at]);
     }
     page->rows[at] = (struct pop3_row){
-        .octets = row->octets,
+        .octets = index_row_shown(row, surrogates),
         .unique_id = page->unique_ids[at],
         .unique_id_size = size,
     };
@@ -152,7 +156,7 @@ int maildir_rows(struct maildir_maildrop *opened, const struct fs *fs,
         if (result != 0) {
             return result;
         }
-        fill_row(operation->request.rows.page, i, &row);
+        fill_row(operation->request.rows.page, i, &row, opened->surrogates);
     }
     maildir_reader_done(opened, reader);
     return 0;
@@ -162,7 +166,9 @@ static void apply_note(const struct maildir_note *note, struct index_row *row)
 {
     row->octets = note->octets;
     row->size = note->size;
-    row->flags &= ~(uint32_t)(INDEX_ROW_COUNTED | INDEX_ROW_UNSERVED);
+    row->surrogate = note->surrogate;
+    row->flags &= ~(uint32_t)(INDEX_ROW_COUNTED | INDEX_ROW_UNSERVED | INDEX_ROW_EXAMINED |
+                              INDEX_ROW_SURROGATE);
     row->flags |= note->flags;
 }
 

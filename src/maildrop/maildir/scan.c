@@ -24,7 +24,7 @@ void snapshot_finish(struct snapshot *snapshot, const struct fs *fs)
 }
 
 int snapshot_open(struct snapshot *snapshot, const struct maildir_folders *folders,
-                  const struct fs *fs)
+                  const struct fs *fs, bool surrogates)
 {
     AUTO_FREE char *path = folders_path(folders, INDEX_NAME);
     if (path == NULL) {
@@ -41,14 +41,15 @@ int snapshot_open(struct snapshot *snapshot, const struct maildir_folders *folde
         return result == -EAGAIN ? -EAGAIN : -ENOENT;
     }
     bool valid = index_is_valid(&snapshot->header, &folders->cur_stat, &folders->new_stat,
-                                fs->operations->clock(fs));
+                                fs->operations->clock(fs)) &&
+                 (!surrogates || snapshot->header.examined);
     return valid ? 0 : -ENOENT;
 }
 
 void scan_init(struct scan *scan, const struct fs *fs, struct maildir_folders *folders,
-               const struct snapshot *old)
+               const struct snapshot *old, bool surrogates)
 {
-    *scan = (struct scan){.fs = fs, .folders = folders, .old = old};
+    *scan = (struct scan){.fs = fs, .folders = folders, .old = old, .surrogates = surrogates};
 }
 
 void scan_finish(struct scan *scan)
@@ -129,6 +130,15 @@ static int list_steadily(struct scan *scan, struct error *error)
     }
 }
 
+static void take_examined(const struct listing *listing, struct listing_entry *entry,
+                          const struct index_row *row)
+{
+    if (listing->surrogates != NULL) {
+        entry->flags |= row->flags & (INDEX_ROW_EXAMINED | INDEX_ROW_SURROGATE);
+        listing->surrogates[entry - listing->entries] = row->surrogate;
+    }
+}
+
 static int take_from_old(struct listing *listing, struct listing_entry *entry,
                          const struct index_row *row)
 {
@@ -145,6 +155,9 @@ static int take_from_old(struct listing *listing, struct listing_entry *entry,
         entry->octets = row->octets;
         entry->size = row->size;
         entry->flags |= row->flags & (INDEX_ROW_COUNTED | INDEX_ROW_UNSERVED);
+    }
+    if ((entry->flags & LISTING_ODD) == 0 && entry->octets == row->octets) {
+        take_examined(listing, entry, row);
     }
     return 0;
 }
@@ -172,12 +185,24 @@ static int merge_old(struct scan *scan, struct index_reader *reader)
     return 0;
 }
 
+static bool is_uncounted(const struct scan *scan, const struct listing_entry *entry)
+{
+    return entry->octets == MAILDIR_UNKNOWN ||
+           (scan->surrogates && (entry->flags & INDEX_ROW_EXAMINED) == 0);
+}
+
 int scan_list(struct scan *scan, struct error *error)
 {
     if (list_steadily(scan, error) < 0) {
         return -1;
     }
-    if (scan->old != NULL && scan->old->descriptor >= 0) {
+    bool has_old = scan->old != NULL && scan->old->descriptor >= 0;
+    /* What was found out is kept, whoever looks this time. */
+    bool keeps = scan->surrogates || (has_old && scan->old->header.examined);
+    if (keeps && !listing_add_surrogates(&scan->listing)) {
+        return error_set(error, ERROR_TEMPORARY, 0, "no memory to list a maildrop");
+    }
+    if (has_old) {
         struct index_reader reader;
         index_reader_init(&reader, scan->fs, scan->old->descriptor, &scan->old->header);
         if (merge_old(scan, &reader) < 0) {
@@ -186,7 +211,11 @@ int scan_list(struct scan *scan, struct error *error)
     }
     scan->uncounted = 0;
     for (size_t i = 0; i < scan->listing.count; i++) {
-        scan->uncounted += scan->listing.entries[i].octets == MAILDIR_UNKNOWN;
+        struct listing_entry *entry = &scan->listing.entries[i];
+        if (scan->surrogates && (entry->flags & LISTING_ODD) != 0) {
+            entry->flags |= INDEX_ROW_EXAMINED; /* it is no message */
+        }
+        scan->uncounted += is_uncounted(scan, entry);
     }
     return 0;
 }
@@ -208,6 +237,7 @@ static int count_unreadable(const struct scan *scan, struct listing_entry *entry
         entry->octets = stat.size;
         entry->size = stat.size;
         entry->flags |= INDEX_ROW_COUNTED | INDEX_ROW_UNSERVED;
+        entry->flags |= scan->surrogates ? INDEX_ROW_EXAMINED : 0;
     }
     return result;
 }
@@ -218,7 +248,14 @@ static int count_entry(const struct scan *scan, struct listing_entry *entry, uin
     int result = descriptor;
     struct octets_counted counted;
     if (descriptor >= 0) {
-        result = octets_count(scan->fs, descriptor, buffer, scan->folders->facts.local, &counted);
+        struct octets_file file = {
+            .fs = scan->fs,
+            .descriptor = descriptor,
+            .buffer = buffer,
+            .short_is_end = scan->folders->facts.local,
+            .examine = scan->surrogates,
+        };
+        result = octets_count(&file, &counted);
         fs_close(scan->fs, &descriptor);
     }
     if (result < 0 && octets_is_unreadable(-result)) {
@@ -226,9 +263,12 @@ static int count_entry(const struct scan *scan, struct listing_entry *entry, uin
     } else if (result == 0) {
         entry->octets = counted.octets;
         entry->size = counted.size;
-        entry->flags |= INDEX_ROW_COUNTED;
+        entry->flags |= INDEX_ROW_COUNTED | (uint16_t)counted.flags;
         if (counted.encoded) {
             entry->flags |= INDEX_ROW_UNSERVED;
+        }
+        if (scan->surrogates) {
+            scan->listing.surrogates[entry - scan->listing.entries] = counted.surrogate;
         }
     }
     if (result == -ENOENT) {
@@ -247,7 +287,7 @@ int scan_count(const struct scan *scan, size_t part, size_t parts, struct error 
     size_t end = scan->listing.count * (part + 1) / parts;
     for (size_t i = scan->listing.count * part / parts; i < end; i++) {
         struct listing_entry *entry = &scan->listing.entries[i];
-        if (entry->octets != MAILDIR_UNKNOWN) {
+        if (!is_uncounted(scan, entry)) {
             continue;
         }
         int result = count_entry(scan, entry, buffer);
@@ -261,18 +301,15 @@ int scan_count(const struct scan *scan, size_t part, size_t parts, struct error 
     return 0;
 }
 
-int scan_all(const struct fs *fs, struct maildir_folders *folders, const struct snapshot *old,
-             struct snapshot *snapshot_out, struct error *error)
+int scan_all(struct scan *scan, struct snapshot *snapshot_out, struct error *error)
 {
-    struct scan scan;
-    scan_init(&scan, fs, folders, old);
-    int result = scan_list(&scan, error);
-    if (result == 0 && scan.uncounted != 0) {
-        result = scan_count(&scan, 0, 1, error);
+    int result = scan_list(scan, error);
+    if (result == 0 && scan->uncounted != 0) {
+        result = scan_count(scan, 0, 1, error);
     }
     if (result == 0) {
-        result = scan_write(&scan, snapshot_out, error);
+        result = scan_write(scan, snapshot_out, error);
     }
-    scan_finish(&scan);
+    scan_finish(scan);
     return result;
 }

@@ -16,10 +16,11 @@ struct snapshot {
 void snapshot_init(struct snapshot *snapshot);
 void snapshot_finish(struct snapshot *snapshot, const struct fs *fs);
 
-/* The maildrop's index file, if it can be believed for the folders as they are now. 0, -ENOENT if not
+/* The maildrop's index file, if it can be believed for the folders as they are now, and tells of surrogates if
+ * they are wanted. 0, -ENOENT if not
  * (`snapshot` is then what was found all the same: its sizes may help a scan), -EAGAIN. */
 int snapshot_open(struct snapshot *snapshot, const struct maildir_folders *folders,
-                  const struct fs *fs);
+                  const struct fs *fs, bool surrogates);
 
 /* A look at all files. Three steps, so that the second can be done by several threads at once. */
 struct scan {
@@ -28,13 +29,14 @@ struct scan {
     const struct snapshot *old; /* borrowed; its sizes are believed */
     struct listing listing;
     struct index_header header;
-    size_t uncounted; /* files whose octets neither name nor index tell */
+    bool surrogates;  /* it must be known which messages need UTF-8 */
+    size_t uncounted; /* files of which neither name nor index tell all that is wanted */
 };
 
 enum { SCAN_PARTS = 2 };
 
 void scan_init(struct scan *scan, const struct fs *fs, struct maildir_folders *folders,
-               const struct snapshot *old);
+               const struct snapshot *old, bool surrogates);
 void scan_finish(struct scan *scan);
 
 /* 0, or -1. */
@@ -44,8 +46,7 @@ int scan_count(const struct scan *scan, size_t part, size_t parts, struct error 
 /* Gives every message its id and writes the index. */
 int scan_write(struct scan *scan, struct snapshot *snapshot_out, struct error *error) MUST_CHECK;
 
-/* All of it. */
-int scan_all(const struct fs *fs, struct maildir_folders *folders, const struct snapshot *old,
-             struct snapshot *snapshot_out, struct error *error) MUST_CHECK;
+/* All of it, with a `scan` that was initialised; it is finished. */
+int scan_all(struct scan *scan, struct snapshot *snapshot_out, struct error *error) MUST_CHECK;
 
 #endif

@@ -269,6 +269,9 @@ static void add_rows(const struct scan *scan, struct index_writer *writer)
         if (entry->unique_id_size != 0) {
             row.unique_id = id_of(listing, entry, NULL);
         }
+        if (listing->surrogates != NULL) {
+            row.surrogate = listing->surrogates[i];
+        }
         index_writer_add(writer, &row);
     }
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "maildrop/examination.h"
+
 struct world world_create(struct maildrop_executor *executor)
 {
     struct world world = {.disk = disk_create()};
@@ -50,7 +52,7 @@ void world_put(struct world *world, const char *name, const char *text)
 
 enum error_kind try_open(struct world *world, struct maildrop_operation *operation)
 {
-    struct maildrop_owner owner = {.user = "alice"};
+    struct maildrop_owner owner = {.user = "alice", .surrogates = world->surrogates};
     *operation = (struct maildrop_operation){0};
     assert_int_equal(maildrop_open(world->store, &owner, operation), MAILDROP_DONE);
     world->error = operation->error;
@@ -101,6 +103,21 @@ uint64_t row_octets(struct maildrop *maildrop, uint32_t index)
     return page.rows[0].octets;
 }
 
+static uint64_t count_sent(struct bytes text, bool surrogate)
+{
+    struct pop3_octet_count count = {0};
+    pop3_octet_count_feed(&count, text.data, text.size);
+    uint64_t octets = pop3_octet_count_end(&count);
+    if (surrogate) {
+        struct examination *examination = examination_create();
+        assert_non_null(examination);
+        examination_feed(examination, text);
+        (void)examination_end(examination, &octets);
+        free(examination);
+    }
+    return octets;
+}
+
 const char *read_text(struct maildrop *maildrop, uint32_t index, enum error_kind *kind_out)
 {
     static char text[2][200000];
@@ -108,16 +125,18 @@ const char *read_text(struct maildrop *maildrop, uint32_t index, enum error_kind
     char *out = text[next++ % 2];
     size_t size = 0;
     struct maildrop_operation operation = {0};
+    bool surrogate = false;
     do {
-        assert_int_equal(maildrop_read(maildrop, index, size, false, out + size, 1000, &operation),
+        assert_int_equal(maildrop_read(maildrop, index, size, out + size, 1000, &operation),
                          MAILDROP_DONE);
         *kind_out = operation.error.kind;
+        surrogate |= operation.result.read.needs_surrogate;
         size += operation.result.read.size;
     } while (operation.error.kind == ERROR_NONE && !operation.result.read.end);
     if (*kind_out == ERROR_NONE) { /* as a host that has sent it */
-        struct pop3_octet_count count = {0};
-        pop3_octet_count_feed(&count, out, size);
-        (void)maildrop_sent(maildrop, pop3_octet_count_end(&count));
+        (void)maildrop_sent(
+            maildrop,
+            count_sent((struct bytes){.data = (const uint8_t *)out, .size = size}, surrogate));
     }
     maildrop_read_close(maildrop);
     out[size] = '\0';

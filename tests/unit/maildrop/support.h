@@ -18,6 +18,7 @@ struct world {
     struct disk *disk;
     struct maildrop_store *store;
     struct error error; /* of what failed last */
+    bool surrogates;    /* who opens the maildrop has no UTF-8 */
 };
 
 struct world world_create(struct maildrop_executor *executor);
@@ -36,7 +37,8 @@ void expect_drop(struct maildrop *maildrop, uint32_t count, uint64_t octets);
 /* Unique id and octets of a row, in memory of the call before last. */
 const char *row_id(struct maildrop *maildrop, uint32_t index);
 uint64_t row_octets(struct maildrop *maildrop, uint32_t index);
-/* All octets of a message as a string, or NULL with the kind of the error. */
+/* All octets of a message as stored as a string, or NULL with the kind of the error. What is sent of it is its
+ * surrogate if it needs one. */
 const char *read_text(struct maildrop *maildrop, uint32_t index, enum error_kind *kind_out);
 enum error_kind read_error(struct maildrop *maildrop, uint32_t index);
 enum error_kind check_error(struct maildrop *maildrop, uint32_t index);

@@ -78,7 +78,7 @@ static void what_is_cached_completes_at_once(void **state)
     char buffer[100];
     struct maildrop_operation operation = {.done = note_done};
     assert_int_equal(maildrop_rows(maildrop, 0, 2, &page, &operation), MAILDROP_DONE);
-    assert_int_equal(maildrop_read(maildrop, 0, 0, true, buffer, sizeof buffer, &operation),
+    assert_int_equal(maildrop_read(maildrop, 0, 0, buffer, sizeof buffer, &operation),
                      MAILDROP_DONE);
     assert_int_equal(operation.result.read.size, 2);
     assert_int_equal(maildrop_check(maildrop, 1, &operation), MAILDROP_DONE);
@@ -104,7 +104,7 @@ static void what_is_not_cached_waits_for_the_executor(void **state)
     assert_int_equal(fixture.manual.last_device, 7);
     manual_drain(&fixture.manual);
     assert_int_equal(page.rows[1].octets, 3);
-    assert_int_equal(maildrop_read(maildrop, 1, 0, true, buffer, sizeof buffer, &rows.operation),
+    assert_int_equal(maildrop_read(maildrop, 1, 0, buffer, sizeof buffer, &rows.operation),
                      MAILDROP_PENDING);
     manual_drain(&fixture.manual);
     assert_memory_equal(buffer, "b\n", 2);
@@ -120,8 +120,7 @@ static struct maildrop_operation read_message(struct fixture *fixture, struct ma
                                               uint32_t index, char *buffer, size_t capacity)
 {
     struct lettered read = {.operation = {.done = note_done}, .letter = 'r'};
-    if (maildrop_read(maildrop, index, 0, false, buffer, capacity, &read.operation) ==
-        MAILDROP_PENDING) {
+    if (maildrop_read(maildrop, index, 0, buffer, capacity, &read.operation) == MAILDROP_PENDING) {
         manual_drain(&fixture->manual);
     }
     maildrop_read_close(maildrop);
@@ -250,9 +249,8 @@ static void operations_of_a_maildrop_run_in_turn(void **state)
     assert_int_equal(maildrop_rows(maildrop, 0, 2, &page, &operations[0].operation),
                      MAILDROP_PENDING);
     fixture.world.disk->cold = false; /* what is cached waits for its turn too */
-    assert_int_equal(
-        maildrop_read(maildrop, 0, 0, false, buffer, sizeof buffer, &operations[1].operation),
-        MAILDROP_PENDING);
+    assert_int_equal(maildrop_read(maildrop, 0, 0, buffer, sizeof buffer, &operations[1].operation),
+                     MAILDROP_PENDING);
     assert_int_equal(maildrop_check(maildrop, 1, &operations[2].operation), MAILDROP_PENDING);
     uint8_t marks = 1;
     assert_int_equal(maildrop_commit(maildrop, &marks, &operations[3].operation), MAILDROP_PENDING);
@@ -362,9 +360,8 @@ static void a_release_cancels_what_is_under_way(void **state)
         static struct maildrop_page page;
         struct lettered read = {.operation = {.done = note_done}, .letter = 'a'};
         struct lettered rows = {.operation = {.done = note_done}, .letter = 'b'};
-        assert_int_equal(
-            maildrop_read(maildrop, 0, 0, false, buffer, sizeof buffer, &read.operation),
-            MAILDROP_PENDING);
+        assert_int_equal(maildrop_read(maildrop, 0, 0, buffer, sizeof buffer, &read.operation),
+                         MAILDROP_PENDING);
         assert_int_equal(maildrop_rows(maildrop, 0, 1, &page, &rows.operation), MAILDROP_PENDING);
         struct maildrop_job *ran = half != 0 ? manual_run(&fixture.manual) : NULL;
         maildrop_release(maildrop);
@@ -390,7 +387,7 @@ static void a_cancelled_read_leaves_the_maildrop_open(void **state)
     fixture.world.disk->cold = true;
     char buffer[100];
     struct lettered read = {.operation = {.done = note_done}, .letter = 'a'};
-    assert_int_equal(maildrop_read(maildrop, 0, 0, false, buffer, sizeof buffer, &read.operation),
+    assert_int_equal(maildrop_read(maildrop, 0, 0, buffer, sizeof buffer, &read.operation),
                      MAILDROP_PENDING);
     maildrop_cancel(&read.operation);
     maildrop_read_close(maildrop);
@@ -398,7 +395,7 @@ static void a_cancelled_read_leaves_the_maildrop_open(void **state)
     manual_drain(&fixture.manual);
     assert_int_equal(read.operation.error.kind, ERROR_TEMPORARY);
     fixture.world.disk->cold = false;
-    assert_int_equal(maildrop_read(maildrop, 1, 0, false, buffer, sizeof buffer, &read.operation),
+    assert_int_equal(maildrop_read(maildrop, 1, 0, buffer, sizeof buffer, &read.operation),
                      MAILDROP_DONE);
     assert_memory_equal(buffer, "b\n", 2);
     maildrop_release(maildrop);
@@ -436,7 +433,7 @@ static void a_release_with_notes_is_work_for_the_executor(void **state)
     struct maildrop *maildrop = open.operation.result.opened.maildrop;
     char buffer[100];
     struct lettered read = {.operation = {.done = note_done}, .letter = 'r'};
-    assert_int_equal(maildrop_read(maildrop, 2, 0, false, buffer, sizeof buffer, &read.operation),
+    assert_int_equal(maildrop_read(maildrop, 2, 0, buffer, sizeof buffer, &read.operation),
                      MAILDROP_PENDING);
     manual_drain(&fixture.manual);
     assert_true(read.operation.result.read.row_was_wrong);

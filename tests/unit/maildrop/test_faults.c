@@ -11,9 +11,12 @@
 
 enum { MESSAGES = 6 };
 
-/* Six messages, three in each folder; the third's and the fourth's sizes must be counted. */
+/* Six messages, three in each folder; the third's and the fourth's sizes must be counted. In turn for clients with
+ * UTF-8 and without. */
 static void put_six(struct world *world)
 {
+    static unsigned worlds;
+    world->surrogates = worlds++ / 2 % 2 != 0;
     static const char *const names[MESSAGES] = {"new/1.x,S=3,W=4", "cur/2.x,S=3,W=4:2,",
                                                 "new/3.x",         "cur/4.x:2,S",
                                                 "new/5.x,S=3,W=4", "cur/6.x,S=3,W=4:2,"};

@@ -26,8 +26,11 @@ static void make_example(uint32_t number, struct example *example)
         .name = bytes_of(example->name),
         .octets = 1000 + number,
         .size = number % 3 == 0 ? MAILDIR_UNKNOWN : number,
-        .flags = number % 16,
+        .flags = number % 128,
     };
+    if ((example->row.flags & INDEX_ROW_SURROGATE) != 0) {
+        example->row.surrogate = 5000 + number;
+    }
     if (number % 7 == 0) {
         example->row.unique_id = bytes_of(example->id);
     }
@@ -63,6 +66,7 @@ static void expect_row(const struct index_row *row, uint32_t number)
     assert_true(bytes_equal(row->unique_id, example.row.unique_id));
     assert_int_equal(row->octets, example.row.octets);
     assert_int_equal(row->size, example.row.size);
+    assert_int_equal(row->surrogate, example.row.surrogate);
     assert_int_equal(row->flags, example.row.flags);
 }
 
@@ -79,6 +83,8 @@ static void rows_come_back_in_any_order(void **state)
         assert_true(header.trusted);
         assert_int_equal(header.blocks, written.blocks);
         assert_int_equal(header.octets, written.octets);
+        assert_int_equal(header.surrogates, written.surrogates);
+        assert_int_equal(header.examined, counts[c] == 0);
         assert_int_equal(header.scanned_ns, 12345);
         assert_true(index_stamp_equal(&header.folder_new, &written.folder_new));
         assert_true(index_stamp_equal(&header.folder_cur, &written.folder_cur));

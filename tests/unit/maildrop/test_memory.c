@@ -153,7 +153,7 @@ static void with_an_executor_everything_waits_for_it(void **state)
     struct maildrop *maildrop = operation.result.opened.maildrop;
     completed = false;
     char buffer[10];
-    assert_int_equal(maildrop_read(maildrop, 0, 0, false, buffer, sizeof buffer, &operation),
+    assert_int_equal(maildrop_read(maildrop, 0, 0, buffer, sizeof buffer, &operation),
                      MAILDROP_PENDING);
     manual_drain(&manual);
     assert_true(completed && operation.result.read.end);

@@ -8,12 +8,12 @@
 #include <string.h>
 
 static struct maildrop_operation read_once(struct maildrop *maildrop, uint32_t index,
-                                           uint64_t offset, bool facts, size_t capacity)
+                                           uint64_t offset, size_t capacity)
 {
     static char buffer[70000];
     struct maildrop_operation operation = {0};
     assert_true(capacity <= sizeof buffer);
-    assert_int_equal(maildrop_read(maildrop, index, offset, facts, buffer, capacity, &operation),
+    assert_int_equal(maildrop_read(maildrop, index, offset, buffer, capacity, &operation),
                      MAILDROP_DONE);
     return operation;
 }
@@ -37,7 +37,7 @@ static void octets_come_as_stored_in_any_pieces(void **state)
         do {
             char buffer[6000];
             operation = (struct maildrop_operation){0};
-            assert_int_equal(maildrop_read(maildrop, 0, offset, false, buffer, piece, &operation),
+            assert_int_equal(maildrop_read(maildrop, 0, offset, buffer, piece, &operation),
                              MAILDROP_DONE);
             assert_int_equal(operation.error.kind, ERROR_NONE);
             assert_memory_equal(buffer, text + offset, operation.result.read.size);
@@ -46,7 +46,7 @@ static void octets_come_as_stored_in_any_pieces(void **state)
         assert_int_equal(offset, strlen(text));
         maildrop_read_close(maildrop);
     }
-    struct maildrop_operation empty = read_once(maildrop, 1, 0, true, 100);
+    struct maildrop_operation empty = read_once(maildrop, 1, 0, 100);
     assert_int_equal(empty.error.kind, ERROR_NONE);
     assert_true(empty.result.read.end);
     assert_int_equal(empty.result.read.size, 0);
@@ -68,33 +68,12 @@ static void the_row_says_what_is_sent(void **state)
         struct pop3_octet_count count = {0};
         pop3_octet_count_feed(&count, texts[i], strlen(texts[i]));
         assert_int_equal(row_octets(maildrop, 0), pop3_octet_count_end(&count));
-        struct maildrop_operation operation = read_once(maildrop, 0, 0, false, 1000);
+        struct maildrop_operation operation = read_once(maildrop, 0, 0, 1000);
         assert_false(operation.result.read.row_was_wrong);
         assert_true(maildrop_sent(maildrop, pop3_octet_count_end(&count)));
         maildrop_release(maildrop);
         world_finish(&world);
     }
-}
-
-static void header_facts_are_told_when_asked(void **state)
-{
-    (void)state;
-    struct world world = world_create(NULL);
-    world_make_maildrop(&world);
-    char long_header[9000];
-    memset(long_header, 'a', sizeof long_header);
-    (void)snprintf(long_header + 8000, 100, "\xc3\xa9\n\nbody");
-    world_put(&world, "cur/1.a:2,", long_header);
-    world_put(&world, "cur/2.b:2,", "Subject: a\n\n\xc3\xa9");
-    struct maildrop *maildrop = open_drop(&world);
-    static const size_t capacities[] = {1, 15, 16, 100, 8000, 9000};
-    for (size_t i = 0; i < sizeof capacities / sizeof capacities[0]; i++) {
-        assert_true(read_once(maildrop, 0, 0, true, capacities[i]).result.read.header_has_8bit);
-        assert_false(read_once(maildrop, 0, 0, false, capacities[i]).result.read.header_has_8bit);
-        assert_false(read_once(maildrop, 1, 0, true, capacities[i]).result.read.header_has_8bit);
-    }
-    maildrop_release(maildrop);
-    world_finish(&world);
 }
 
 static void a_file_that_was_renamed_is_found(void **state)
@@ -154,7 +133,7 @@ static void a_name_that_lies_about_the_size_is_served_whole(void **state)
     world_put(&world, "cur/1.a,S=400,W=410:2,", "a\nb\n");
     struct maildrop *maildrop = open_drop(&world);
     expect_drop(maildrop, 1, 410);
-    struct maildrop_operation operation = read_once(maildrop, 0, 0, false, 2);
+    struct maildrop_operation operation = read_once(maildrop, 0, 0, 2);
     assert_int_equal(operation.error.kind, ERROR_NONE);
     assert_true(operation.result.read.row_was_wrong); /* known before the first octet is sent */
     assert_false(operation.result.read.end);
@@ -165,7 +144,7 @@ static void a_name_that_lies_about_the_size_is_served_whole(void **state)
     assert_int_equal(commit(maildrop, "").not_removed, 0);
     maildrop = open_drop(&world);
     expect_drop(maildrop, 1, 6);
-    operation = read_once(maildrop, 0, 0, false, 100);
+    operation = read_once(maildrop, 0, 0, 100);
     assert_false(operation.result.read.row_was_wrong);
     maildrop_release(maildrop);
     /* It stays right when the folder changes. */
@@ -185,12 +164,12 @@ static void a_name_that_lies_about_the_octets_is_noticed_at_the_end(void **state
     world_put(&world, "cur/2.b,S=4,W=6:2,", "a\nb\n");
     struct maildrop *maildrop = open_drop(&world);
     expect_drop(maildrop, 2, 11);
-    struct maildrop_operation operation = read_once(maildrop, 0, 0, false, 3);
+    struct maildrop_operation operation = read_once(maildrop, 0, 0, 3);
     assert_false(operation.result.read.row_was_wrong);
-    operation = read_once(maildrop, 0, 3, false, 3);
+    operation = read_once(maildrop, 0, 3, 3);
     assert_true(operation.result.read.end);
     assert_false(maildrop_sent(maildrop, 6));
-    operation = read_once(maildrop, 1, 0, false, 100);
+    operation = read_once(maildrop, 1, 0, 100);
     assert_true(maildrop_sent(maildrop, 6));
     maildrop_release(maildrop);
     maildrop = open_drop(&world);
@@ -209,7 +188,7 @@ static void a_file_that_changed_after_it_was_counted_is_counted_anew(void **stat
     disk_overwrite(world.disk, "/mail/alice/cur/1.a:2,", "a\nb\nc\n", 6);
     struct maildrop *maildrop = open_drop(&world);
     expect_drop(maildrop, 1, 6);
-    assert_true(read_once(maildrop, 0, 0, false, 100).result.read.row_was_wrong);
+    assert_true(read_once(maildrop, 0, 0, 100).result.read.row_was_wrong);
     maildrop_release(maildrop);
     maildrop = open_drop(&world);
     expect_drop(maildrop, 1, 9);
@@ -229,7 +208,7 @@ static void what_another_server_encoded_is_never_served(void **state)
     for (uint32_t i = 0; i < 2; i++) {
         static const size_t capacities[] = {1, 4, 100};
         for (size_t c = 0; c < 3; c++) {
-            struct maildrop_operation operation = read_once(maildrop, i, 0, false, capacities[c]);
+            struct maildrop_operation operation = read_once(maildrop, i, 0, capacities[c]);
             assert_int_equal(operation.error.kind, ERROR_UNREADABLE);
         }
         assert_int_equal(check_error(maildrop, i), ERROR_UNREADABLE);
@@ -250,15 +229,15 @@ static void a_file_that_is_cut_while_it_is_read_is_an_error(void **state)
     world_make_maildrop(&world);
     world_put(&world, "cur/1.a:2,", "0123456789");
     struct maildrop *maildrop = open_drop(&world);
-    assert_int_equal(read_once(maildrop, 0, 0, false, 4).result.read.size, 4);
+    assert_int_equal(read_once(maildrop, 0, 0, 4).result.read.size, 4);
     disk_overwrite(world.disk, "/mail/alice/cur/1.a:2,", "0123", 4);
-    struct maildrop_operation operation = read_once(maildrop, 0, 4, false, 100);
+    struct maildrop_operation operation = read_once(maildrop, 0, 4, 100);
     assert_int_equal(operation.error.kind, ERROR_UNREADABLE);
     maildrop_read_close(maildrop);
     /* What is added while it is read is not sent. */
-    operation = read_once(maildrop, 0, 0, false, 2);
+    operation = read_once(maildrop, 0, 0, 2);
     disk_overwrite(world.disk, "/mail/alice/cur/1.a:2,", "0123456789", 10);
-    operation = read_once(maildrop, 0, 2, false, 100);
+    operation = read_once(maildrop, 0, 2, 100);
     assert_int_equal(operation.result.read.size, 2);
     assert_true(operation.result.read.end);
     maildrop_release(maildrop);
@@ -343,7 +322,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(octets_come_as_stored_in_any_pieces),
         cmocka_unit_test(the_row_says_what_is_sent),
-        cmocka_unit_test(header_facts_are_told_when_asked),
         cmocka_unit_test(a_file_that_was_renamed_is_found),
         cmocka_unit_test(a_file_that_was_removed_is_gone_and_the_session_goes_on),
         cmocka_unit_test(a_name_that_lies_about_the_size_is_served_whole),

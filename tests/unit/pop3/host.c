@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <pop3/surrogate.h>
+
 /* A broken contract must end the test whatever NDEBUG says. */
 #define REQUIRE(condition)                                                                         \
     do {                                                                                           \
@@ -37,6 +39,9 @@ void host_add_message(struct host *host, const void *data, size_t size)
     struct host_message *message = &host->messages[host->message_count++];
     message->data = data;
     message->size = size;
+    message->shown = data;
+    message->shown_size = size;
+    message->surrogate = NULL;
     message->removed = false;
     (void)snprintf(message->unique_id, sizeof message->unique_id, "%u.dialogue",
                    host->message_count);
@@ -53,6 +58,9 @@ void host_finish(struct host *host)
 {
     for (size_t i = 0; i < 3; i++) {
         free(host->lent[i]);
+    }
+    for (uint32_t i = 0; i < host->message_count; i++) {
+        free(host->messages[i].surrogate);
     }
     free(host->sent);
     free(host->session);
@@ -182,14 +190,34 @@ static void on_authenticate(struct host *host, const struct pop3_server_event *e
 static uint64_t octets_of(const struct host_message *message)
 {
     struct pop3_octet_count count = {0};
-    pop3_octet_count_feed(&count, message->data, message->size);
+    pop3_octet_count_feed(&count, message->shown, message->shown_size);
     return message->octets != 0 ? message->octets : pop3_octet_count_end(&count);
 }
 
-static void on_open(struct host *host)
+/* The message becomes its surrogate. */
+static void convert(struct host_message *message)
+{
+    enum { GROWTH = 60 };
+    size_t room = message->size * GROWTH + 100;
+    size_t made;
+    struct pop3_surrogate *surrogate = pop3_surrogate_init(allocate(pop3_surrogate_size()));
+    message->surrogate = allocate(room);
+    size_t taken = pop3_surrogate_feed(surrogate, message->data, message->size, message->surrogate,
+                                       room, &made);
+    message->shown_size =
+        made + pop3_surrogate_end(surrogate, message->surrogate + made, room - made);
+    message->shown = message->surrogate;
+    REQUIRE(taken == message->size && message->shown_size < room);
+    free(surrogate);
+}
+
+static void on_open(struct host *host, const struct pop3_server_event *event)
 {
     uint64_t octets = 0;
     for (uint32_t i = 0; i < host->message_count; i++) {
+        if (event->u.open.surrogates && !host->refuses_utf8) {
+            convert(&host->messages[i]);
+        }
         octets += octets_of(&host->messages[i]);
     }
     REQUIRE(!host->locked);
@@ -233,15 +261,13 @@ static void on_send(struct host *host, const struct pop3_server_event *event)
     host->open_message = event->u.send.number;
     host->open_offset = 0;
     const struct host_message *message = &host->messages[host->open_message - 1];
-    /* Whoever is not asked for facts need not know them. */
-    bool knows = event->u.send.header_facts != 0;
-    pop3_server_message_opened(host->session, knows && has_8bit_header(message));
+    pop3_server_message_opened(host->session, host->refuses_utf8 && has_8bit_header(message));
 }
 
 static void on_message(struct host *host)
 {
     const struct host_message *message = &host->messages[host->open_message - 1];
-    size_t size = message->size - host->open_offset;
+    size_t size = message->shown_size - host->open_offset;
     if (size == 0) {
         host->open_message = 0;
         pop3_server_message_end(host->session);
@@ -251,7 +277,7 @@ static void on_message(struct host *host)
         size = host->read_size;
     }
     host->open_offset +=
-        pop3_server_message(host->session, message->data + host->open_offset, size);
+        pop3_server_message(host->session, message->shown + host->open_offset, size);
 }
 
 static void on_commit(struct host *host, const struct pop3_server_event *event)
@@ -316,7 +342,7 @@ void host_answer(struct host *host, const struct pop3_server_event *event)
         pop3_server_cancelled(host->session);
         break;
     case POP3_SERVER_OPEN:
-        on_open(host);
+        on_open(host, event);
         break;
     case POP3_SERVER_ROWS:
         on_rows(host, event);

@@ -15,7 +15,10 @@ struct host_message {
     const uint8_t *data;
     size_t size;
     char unique_id[32];
-    uint64_t octets; /* what its row says, if not 0: for sizes that no test can hold */
+    const uint8_t *shown; /* from OPEN on: it, or its surrogate */
+    size_t shown_size;
+    uint8_t *surrogate; /* to be freed */
+    uint64_t octets;    /* what its row says, if not 0: for sizes that no test can hold */
     bool removed;
 };
 
@@ -34,6 +37,7 @@ struct host {
     size_t feed_size;    /* octets that are fed at once; 0: all */
     uint64_t fail_event; /* the n-th question of the session (from 1) fails; 0: none */
     bool flush;          /* at every question */
+    bool refuses_utf8;   /* it makes no surrogates */
     /* The next event of this type fails so (-1: none). */
     int fail_type;
     enum pop3_failure failure;

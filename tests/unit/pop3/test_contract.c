@@ -304,6 +304,49 @@ static void test_long_facts_of_the_host(void **state)
     host_delete(host);
 }
 
+/* RFC 6856 section 5: a host that makes no surrogates refuses, and says what the client would need. */
+static void test_host_without_surrogates(void **state)
+{
+    (void)state;
+    struct host *host = host_new(0);
+    static const char needy[] = "Subject: \xc3\xa9\n\nbody\n";
+    host->options.utf8 = 1;
+    host->refuses_utf8 = true;
+    host_add_message(host, needy, sizeof needy - 1);
+    host_start(host);
+    host_log_in(host);
+    host_feed_text(host, "RETR 1\r\nTOP 1 0\r\nSTAT\r\n");
+    assert_string_equal(host_sent(host), "-ERR [UTF8] Message needs UTF-8 mode\r\n"
+                                         "-ERR [UTF8] Message needs UTF-8 mode\r\n"
+                                         "+OK 1 21\r\n");
+    host_delete(host);
+}
+
+/* RFC 6856 section 2.1: who said UTF8, or is not offered it, is shown messages as they are. */
+static void test_surrogates_are_asked_for(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct host *host = host_new(1);
+        struct pop3_server_event event;
+        host->options.utf8 = i != 0;
+        host_start(host);
+        host_run_to(host,
+                    i == 1 ? "USER alice\r\nPASS secret\r\n"
+                           : "UTF8\r\nUSER alice\r\nPASS secret\r\n",
+                    POP3_SERVER_OPEN);
+        pop3_server_next(host->session, &event);
+        assert_int_equal(event.u.open.surrogates, i == 1);
+        host_answer(host, &event);
+        host_run_to(host, "RETR 1\r\n", POP3_SERVER_SEND);
+        pop3_server_next(host->session, &event);
+        assert_int_equal(event.u.send.surrogate, i == 1);
+        host_answer(host, &event);
+        host_run(host);
+        host_delete(host);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -320,6 +363,8 @@ int main(void)
         cmocka_unit_test(test_challenges),
         cmocka_unit_test(test_counters),
         cmocka_unit_test(test_long_facts_of_the_host),
+        cmocka_unit_test(test_host_without_surrogates),
+        cmocka_unit_test(test_surrogates_are_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
