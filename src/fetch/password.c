@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "fetch/password.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/private_file.h"
 
 enum { COMMAND_TIMEOUT_MS = 300000 }; /* a person may have to unlock something */
 
 enum password_source password_source(const struct fetch_account *account)
 {
+    if (account->oauth != NULL) {
+        return PASSWORD_OF_OAUTH;
+    }
     if (account->password_command != NULL || account->token_command != NULL || account->keyring) {
         return PASSWORD_OF_COMMAND;
     }
@@ -66,44 +67,15 @@ int password_of_line(struct bytes output, struct secret **secret_out, struct err
     return take_line(output, &line, error) < 0 ? -1 : secret_create(line, secret_out, error);
 }
 
-/* A file that others may read is no place for a password. */
-static int check_private(const char *path, int file, struct error *error)
-{
-    struct stat facts;
-    if (fstat(file, &facts) < 0) {
-        return error_set(error, ERROR_CONFIGURATION, errno, "%s", path);
-    }
-    if (!S_ISREG(facts.st_mode)) {
-        return error_set(error, ERROR_CONFIGURATION, 0, "%s: it is no regular file", path);
-    }
-    if (facts.st_uid != geteuid() && facts.st_uid != 0) {
-        return error_set(error, ERROR_CONFIGURATION, 0,
-                         "%s: it belongs to somebody else; make it yours", path);
-    }
-    if ((facts.st_mode & 077) != 0) {
-        return error_set(error, ERROR_CONFIGURATION, 0,
-                         "%s: others may read it; run `chmod 600' on it", path);
-    }
-    return 0;
-}
-
 int password_read_file(const char *path, struct secret **secret_out, struct error *error)
 {
     uint8_t data[HELPER_OUTPUT_SIZE];
     struct error reason;
-    AUTO_CLOSE int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (file < 0) {
-        return error_set(error, ERROR_CONFIGURATION, errno, "%s", path);
-    }
-    if (check_private(path, file, error) < 0) {
+    struct bytes line, text;
+    if (private_file_read(path, data, sizeof data, &text, error) < 0) {
         return -1;
     }
-    ssize_t size = read(file, data, sizeof data);
-    if (size < 0) {
-        return error_set(error, ERROR_CONFIGURATION, errno, "%s", path);
-    }
-    struct bytes line;
-    int result = take_line((struct bytes){data, (size_t)size}, &line, &reason);
+    int result = take_line(text, &line, &reason);
     if (result == 0) {
         result = secret_create(line, secret_out, &reason);
     }
