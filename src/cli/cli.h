@@ -10,6 +10,7 @@ int cli_check_config(int argc, char **argv);
 int cli_deliver(int argc, char **argv);
 int cli_user(int argc, char **argv);
 int cli_fetch(int argc, char **argv);
+int cli_token(int argc, char **argv);
 
 /* Only where the build has the reader. */
 int cli_list(int argc, char **argv);

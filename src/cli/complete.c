@@ -210,7 +210,7 @@ static void offer_operands(const struct line *line)
     if (line->command == CLI_USER) {
         offer_words_of_user(line);
     }
-    if (line->command == CLI_FETCH) {
+    if (line->command == CLI_FETCH || (line->command == CLI_TOKEN && line->operand_count == 0)) {
         offer_accounts(line->configuration);
     }
 #ifdef RESTANTE_HAS_READER

@@ -100,6 +100,9 @@ static int take_run_option(struct fetch_command *command, enum run_option option
     case RUN_STATE_DIR:
         command->state_folder = optarg;
         return 0;
+    case RUN_AUTHORIZE:
+        command->mode = fetch_authorize;
+        return 0;
     case RUN_HELP:
         command->mode = fetch_help;
         return 0;

@@ -43,6 +43,7 @@ void fetch_command_finish(struct fetch_command *command);
 /* The modes. The first is what is done where no option says otherwise. */
 int fetch_accounts(struct fetch_command *command);
 int fetch_discover(struct fetch_command *command);
+int fetch_authorize(struct fetch_command *command);
 int fetch_help(struct fetch_command *command);
 int fetch_watch(struct fetch_command *command);
 int fetch_show_status(struct fetch_command *command);

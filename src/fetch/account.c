@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fetch/grant.h"
 #include "fetch/option_kinds.h"
 #include "fetch/smtp_url.h"
 #include "fetch/state_name.h"
@@ -100,14 +101,14 @@ static const char *second_given(const struct fetch_account *account, const char 
 bool fetch_account_uses_token(const struct fetch_account *account)
 {
     enum sasl_mechanism mechanism = sasl_mechanism_find(bytes_of(account->auth));
-    return mechanism != SASL_MECHANISM_COUNT &&
-           sasl_mechanism_family(mechanism) == SASL_FAMILY_BEARER;
+    return account->oauth != NULL || (mechanism != SASL_MECHANISM_COUNT &&
+                                      sasl_mechanism_family(mechanism) == SASL_FAMILY_BEARER);
 }
 
 /* Options of which an account has one. */
 static const char *const targets[] = {"maildir", "mbox", "pipe", "lmtp", "smtp", NULL};
 static const char *const sources[] = {"password-command", "password-file", "keyring",
-                                      "token-command", NULL};
+                                      "token-command",    "oauth",         NULL};
 static const char *const smtp_sources[] = {"smtp-password-command", "smtp-password-file", NULL};
 static const char *const keepers[] = {"keep", "delete", NULL};
 
@@ -145,12 +146,35 @@ struct complaint {
     const char *text;
 };
 
+/* What is wrong with where tokens are to come from. */
+static struct complaint find_grant_mistake(const struct fetch_account *account)
+{
+    struct oauth_grant grants[FETCH_GRANTS_MAX];
+    size_t count = fetch_grants_list(account, grants);
+    bool by_token = strcmp(account->auth, "auto") == 0 ||
+                    strcmp(account->auth, "OAUTHBEARER") == 0 ||
+                    strcmp(account->auth, "XOAUTH2") == 0;
+    if (account->oauth != NULL && !by_token) {
+        return (struct complaint){
+            "auth", "oauth gets tokens, which other mechanisms do not take; write auto, "
+                    "oauthbearer or xoauth2"};
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *mistake = oauth_grant_mistake(&grants[i]);
+        if (mistake != NULL) {
+            return (struct complaint){"oauth", mistake};
+        }
+    }
+    return (struct complaint){0};
+}
+
 static struct complaint find_token_mistake(const struct fetch_account *account)
 {
     bool by_token = fetch_account_uses_token(account);
-    if (by_token && account->token_command == NULL) {
-        return (struct complaint){"auth", "a login by token needs the token; write token-command = "
-                                          "COMMAND too"};
+    if (by_token && account->token_command == NULL && account->oauth == NULL) {
+        return (struct complaint){"auth",
+                                  "a login by token needs the token; write oauth = PROVIDER "
+                                  "or token-command = COMMAND too"};
     }
     if (!by_token && account->token_command != NULL) {
         return (struct complaint){"token-command", "a token is for auth = oauthbearer or xoauth2; "
@@ -160,7 +184,7 @@ static struct complaint find_token_mistake(const struct fetch_account *account)
         return (struct complaint){"tls", "who reads a token can use it, so it is sent under TLS "
                                          "only; write implicit or stls"};
     }
-    return (struct complaint){0};
+    return find_grant_mistake(account);
 }
 
 /* Options that say nothing where mail goes elsewhere. */
@@ -227,7 +251,7 @@ static struct complaint find_contradiction(const struct fetch_account *account)
     if ((second = second_given(account, sources)) != NULL) {
         return (struct complaint){
             second, "a password has one source; write one of password-command, password-file, "
-                    "keyring and token-command"};
+                    "keyring, token-command and oauth"};
     }
     complaint = find_token_mistake(account);
     if (complaint.text != NULL) {
@@ -291,6 +315,11 @@ const char *fetch_account_complete(struct fetch_account *account, size_t *index_
             *index_out = i;
             return "out of memory";
         }
+    }
+    const char *host = oauth_provider_pop3_host(account->oauth);
+    if (account->host == NULL && host != NULL && (account->host = strdup(host)) == NULL) {
+        *index_out = fetch_option_find("host");
+        return "out of memory";
     }
     struct complaint complaint = find_contradiction(account);
     bool has_target =

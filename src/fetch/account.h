@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/attributes.h"
+#include "oauth/oauth.h"
 
 enum {
 #define FETCH_OPTION(name, field, kind, fallback, argument, help) +1
@@ -38,6 +39,10 @@ struct fetch_account {
     unsigned line;
     char *host, *user;
     char *password_command, *password_file, *token_command;
+    char *oauth; /* a provider; NULL: no tokens are asked for */
+    char *oauth_client_id, *oauth_client_secret_file, *oauth_tenant, *oauth_scope;
+    char *oauth_service_account, *oauth_authorize_url, *oauth_token_url, *oauth_device_url;
+    char *oauth_issuer;
     char *ca_file, *fingerprint; /* the latter: 64 lower-case hexadecimal digits */
     char *auth;                  /* "auto", "USER", or a name of sasl/mechanisms.def */
     char *filter;
@@ -50,7 +55,8 @@ struct fetch_account {
     struct fetch_keep keep;
     uint64_t max_size; /* octets; 0: no limit */
     uint64_t timeout_ms;
-    bool keyring, delete, trace, smtp_tls;
+    enum oauth_flow oauth_flow;
+    bool keyring, oauth_keyring, delete, trace, smtp_tls;
     uint32_t lines[FETCH_OPTIONS]; /* where each option was given; 0: nowhere */
 };
 

@@ -174,6 +174,9 @@ static enum sasl_mechanism choose(const struct task *task)
     uint8_t octets[TLS_UNIQUE_SIZE > TLS_EXPORTER_SIZE ? TLS_UNIQUE_SIZE : TLS_EXPORTER_SIZE];
     const struct tls *tls = stream_tls(&task->stream);
     const char *offered = pop3_client_capabilities(task->client)->sasl_mechanisms;
+    if (task->account->oauth != NULL) {
+        return has_word(offered, "OAUTHBEARER") ? SASL_OAUTHBEARER : SASL_XOAUTH2;
+    }
     if (task->login.fallback) {
         return has_word(offered, "PLAIN") ? SASL_PLAIN : SASL_MECHANISM_COUNT;
     }
@@ -257,6 +260,15 @@ static void explain(struct task *task, const struct pop3_client_event *event)
     case POP3_CLIENT_CODE_OTHER:
     case POP3_CLIENT_CODE_AUTH:
     case POP3_CLIENT_CODE_UTF8:
+        if (task->token_renewed) {
+            task_fail(task, ERROR_BAD_CREDENTIALS,
+                      "the login as %s by %s was refused, with a fresh token too: %s; is POP3 "
+                      "allowed for this account, and did %s authorize it? `restante fetch "
+                      "--authorize %s' does it again",
+                      task->account->user, task->login.name, text, task->account->user,
+                      task->account->name);
+            break;
+        }
         if (token_status(task) != NULL) {
             task_fail(task, ERROR_BAD_CREDENTIALS,
                       "the login as %s by %s was refused: the token is \"%s\" to the server: %s",
@@ -299,6 +311,24 @@ static bool falls_back(struct task *task, const struct pop3_client_event *event)
     return true;
 }
 
+/* A token may end before it expires: it is taken back, or a clock is wrong. Another one is asked for, once. */
+static bool renews_token(struct task *task, const struct pop3_client_event *event)
+{
+    const struct exchange *exchange = task->login.exchange;
+    enum pop3_client_code code = event->u.reply.code;
+    if (exchange == NULL || task->account->oauth == NULL || task->token_renewed ||
+        (code != POP3_CLIENT_CODE_NONE && code != POP3_CLIENT_CODE_AUTH &&
+         code != POP3_CLIENT_CODE_OTHER)) {
+        return false;
+    }
+    task_note(task, "the server does not take the access token; another one is asked for");
+    task->token_renewed = task->retry = true;
+    task->refused = task->password;
+    task->password = NULL;
+    task_disconnect(task);
+    return true;
+}
+
 static void on_accepted(struct task *task)
 {
     char text[200];
@@ -310,6 +340,7 @@ static void on_accepted(struct task *task)
     }
     const struct tls *tls = stream_tls(&task->stream);
     task->login.accepted = true;
+    task->token_renewed = false;
     task->in_use_retries = 0;
     (void)snprintf(text, sizeof text, "logged in by %s over %s", task->login.name,
                    tls == NULL ? "an unencrypted connection" : tls_version(tls));
@@ -351,7 +382,8 @@ void login_reply(struct task *task, const struct pop3_client_event *event)
             return;
         }
     }
-    if (!waits_for_own_session(task, event) && !falls_back(task, event)) {
+    if (!waits_for_own_session(task, event) && !falls_back(task, event) &&
+        !renews_token(task, event)) {
         explain(task, event);
     }
 }

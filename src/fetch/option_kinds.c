@@ -171,6 +171,26 @@ static int parse_smtp_url(const char *value, void *field)
     return smtp_url_parse(value, &url) < 0 ? -1 : take_text(strdup(value), field);
 }
 
+static int parse_provider(const char *value, void *field)
+{
+    return oauth_provider_is_known(value) ? take_text(strdup(value), field) : -1;
+}
+
+static int parse_flow(const char *value, void *field)
+{
+    static const char *const choices[] = {[OAUTH_BY_CODE] = "code",
+                                          [OAUTH_BY_DEVICE] = "device",
+                                          [OAUTH_BY_CLIENT] = "client",
+                                          [OAUTH_BY_SERVICE] = "service"};
+    for (unsigned i = 0; i < sizeof choices / sizeof choices[0]; i++) {
+        if (strcmp(value, choices[i]) == 0) {
+            *(enum oauth_flow *)field = (enum oauth_flow)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
 static int parse_size(const char *value, void *field)
 {
     return number_parse_size(bytes_of(value), field);
@@ -192,6 +212,9 @@ const struct option_kind option_kind_auth = {
     "auto, USER, APOP, PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1 or SCRAM-SHA-256, these two also with "
     "-PLUS, OAUTHBEARER or XOAUTH2",
     1, 0};
+const struct option_kind option_kind_provider = {parse_provider,
+                                                 "google, microsoft, yahoo, aol or custom", 1, 0};
+const struct option_kind option_kind_flow = {parse_flow, "code, device, client or service", 0, 0};
 const struct option_kind option_kind_timeout = {
     parse_timeout, "a number with a unit (ms, s, m), like 90s, of at most an hour", 0, 0};
 const struct option_kind option_kind_keep = {

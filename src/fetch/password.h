@@ -3,7 +3,7 @@
 #define RESTANTE_FETCH_PASSWORD_H
 
 /* Where an account's password comes from: a command, the keyring, or a private file; or its access token, from a
- * command. */
+ * command or the provider. */
 
 #include "account/secret.h"
 #include "fetch/account.h"
@@ -12,7 +12,8 @@
 enum password_source {
     PASSWORD_OF_PERSON, /* nothing is given: ask */
     PASSWORD_OF_COMMAND,
-    PASSWORD_OF_FILE
+    PASSWORD_OF_FILE,
+    PASSWORD_OF_OAUTH /* token_request.h */
 };
 
 enum password_source password_source(const struct fetch_account *account);

@@ -13,8 +13,6 @@
 
 #include "fetch/password.h"
 
-extern char **environ;
-
 enum { COMMAND_LIMIT_MS = 300000 }; /* a person may have to unlock something */
 
 static int spawn(const char *command, int output, pid_t *child_out)

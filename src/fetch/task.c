@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of an account's task: the state opens, connections come and go until a fresh listing brings nothing
- * new, the state closes. Everything ends through task_disconnect and finish_storer, whatever had begun. */
+ * new, the state closes. Everything ends through task_disconnect and task_finish_storer, whatever had begun. */
 #include "fetch/task_state.h"
 
 #include <stdarg.h>
@@ -9,7 +9,6 @@
 
 #include "base/container_of.h"
 #include "fetch/host_memory.h"
-#include "fetch/password.h"
 
 enum {
     RETRY_MS = 1000, /* a server needs a moment to see that we are gone */
@@ -131,7 +130,7 @@ static void finish(struct task *task)
     uv_close((uv_handle_t *)&task->timer, on_timer_closed);
 }
 
-static void finish_storer(struct task *task)
+void task_finish_storer(struct task *task)
 {
     task->phase = TASK_FINISHING;
     if (task->storer == NULL) {
@@ -141,7 +140,7 @@ static void finish_storer(struct task *task)
     }
 }
 
-static void connect_to_server(struct task *task)
+void task_connect(struct task *task)
 {
     struct connection_target target = {.host = task->account->host,
                                        .port = (uint16_t)task->account->port,
@@ -153,7 +152,7 @@ static void connect_to_server(struct task *task)
     task->last_ms = now(task);
     if (conversation_begin(task) < 0) {
         task_fail(task, ERROR_TEMPORARY, "no memory");
-        finish_storer(task);
+        task_finish_storer(task);
         return;
     }
     task->stream_open = true;
@@ -235,7 +234,7 @@ static void end_round(struct task *task)
     conversation_end(task);
     transfer_clear(task);
     if (!more) {
-        finish_storer(task);
+        task_finish_storer(task);
         return;
     }
     free(task->messages);
@@ -280,11 +279,8 @@ static void on_failed(struct task *task, const struct error *error)
     task_fail(task, error->kind, "%s", error->text);
     if (task->phase == TASK_STARTING || task->phase == TASK_WAITING ||
         task->phase == TASK_ASKING_PASSWORD) {
-        if (task->helper != NULL) {
-            helper_cancel(task->helper);
-            task->helper = NULL;
-        }
-        finish_storer(task);
+        credentials_cancel(task);
+        task_finish_storer(task);
     } else if (task->phase < TASK_CLOSING) {
         task_disconnect(task);
     } else if (task->phase == TASK_CLOSING && !task->stream_open) {
@@ -301,46 +297,6 @@ static void on_room(struct task *task)
     }
 }
 
-static void on_password(void *owner, struct bytes output, const struct error *error)
-{
-    struct task *task = owner;
-    struct error reason;
-    task->helper = NULL;
-    if (error != NULL) {
-        task_fail(task, ERROR_CONFIGURATION, "there is no password: %s", error->text);
-    } else if (password_of_output(task->account, output, &task->password, &reason) < 0) {
-        task_fail(task, reason.kind, "there is no password: %s", reason.text);
-    }
-    if (task->error.kind != ERROR_NONE) {
-        finish_storer(task);
-    } else {
-        connect_to_server(task);
-    }
-}
-
-static void begin_password(struct task *task)
-{
-    struct error error;
-    int result = 0;
-    task->phase = TASK_ASKING_PASSWORD;
-    if (task->password == NULL && password_source(task->account) == PASSWORD_OF_COMMAND) {
-        task->helper = password_run_command(task->options.shared->loop, task->account, on_password,
-                                            task, &error);
-        if (task->helper != NULL) {
-            return;
-        }
-        result = -1;
-    } else if (task->password == NULL && password_source(task->account) == PASSWORD_OF_FILE) {
-        result = password_read_file(task->account->password_file, &task->password, &error);
-    }
-    if (result < 0) {
-        task_fail(task, ERROR_CONFIGURATION, "there is no password: %s", error.text);
-        finish_storer(task);
-    } else {
-        connect_to_server(task);
-    }
-}
-
 static void on_ready(struct task *task, size_t completed)
 {
     task->storer_ready = true;
@@ -349,9 +305,9 @@ static void on_ready(struct task *task, size_t completed)
                   completed);
     }
     if (task->phase == TASK_STARTING && task->stopping) {
-        finish_storer(task);
+        task_finish_storer(task);
     } else if (task->phase == TASK_STARTING) {
-        begin_password(task);
+        credentials_ask(task);
     }
 }
 
@@ -429,7 +385,7 @@ static void on_timer(uv_timer_t *timer)
     struct task *task = CONTAINER_OF(timer, struct task, timer);
     uint64_t silent_ms = now(task) - task->last_ms;
     if (task->phase == TASK_WAITING && silent_ms >= task->wait_ms) {
-        connect_to_server(task);
+        credentials_ask(task); /* a refused token is gone; what is there stays */
     } else if (task->phase == TASK_WAITING) {
         return;
     } else if (!awaits_server(task)) {
@@ -529,12 +485,9 @@ void task_stop(struct task *task)
     }
     task->stopping = true;
     task_fail(task, ERROR_TEMPORARY, "interrupted; what has come whole is stored");
-    if (task->phase == TASK_ASKING_PASSWORD && task->helper != NULL) {
-        helper_cancel(task->helper);
-        task->helper = NULL;
-    }
+    credentials_cancel(task);
     if (task->phase == TASK_ASKING_PASSWORD || task->phase == TASK_WAITING) {
-        finish_storer(task);
+        task_finish_storer(task);
     } else if (task->stream_open) {
         task_disconnect(task);
     }
@@ -571,6 +524,7 @@ struct task *task_free(struct task *task)
         put_off_clear(&task->put_off);
         secure_finish(task);
         secret_free(task->password);
+        secret_free(task->refused);
         free(task->messages);
         free(task->culprit);
         free(task);

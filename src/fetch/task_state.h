@@ -12,6 +12,7 @@
 #include "fetch/put_off.h"
 #include "fetch/remote_listing.h"
 #include "fetch/task.h"
+#include "fetch/token_request.h"
 
 enum {
     TASK_COMMANDS = 4096,
@@ -96,6 +97,9 @@ struct task {
     bool storer_failed, storer_ready, listing_lent;
     struct secret *password;
     struct helper *helper;
+    struct token_request *token_request;
+    struct secret *refused; /* the token that the server did not take */
+    bool token_renewed;     /* since the last login that was accepted */
 
     struct stream stream;
     bool stream_open;
@@ -157,9 +161,16 @@ void task_remember(struct task *task, enum error_kind kind);
 void task_fail(struct task *task, enum error_kind kind, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Closes the connection; what follows depends on what was set. */
 void task_disconnect(struct task *task);
+void task_connect(struct task *task);
+/* The end of everything but the storer. */
+void task_finish_storer(struct task *task);
 /* The stream is closed. */
 void task_disconnected(struct task *task);
 const char *task_escape(struct bytes text, char *out, size_t capacity);
+
+/* credentials.c: asks for what is not there, then task_connect. */
+void credentials_ask(struct task *task);
+void credentials_cancel(struct task *task);
 
 /* conversation.c */
 extern const struct stream_events conversation_events;

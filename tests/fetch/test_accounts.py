@@ -38,7 +38,7 @@ def test_password_of_a_command(home, command):
 
 
 @pytest.mark.parametrize("lines,words", [
-    ("auth = oauthbearer", b"write token-command"),
+    ("auth = oauthbearer", b"or token-command"),
     ("token-command = echo x", b"write one of them, or password-command"),
     ("auth = xoauth2\ntoken-command = echo x\ntls = never", b"write implicit or stls"),
     ("auth = xoauth2\ntoken-command = echo x\npassword-command = echo x", b"token-command"),

@@ -3,15 +3,15 @@
 7662)."""
 
 import base64
-import http.server
 import json
 import secrets
-import threading
 import time
 import urllib.parse
 
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+
+import http_server
 
 NAME = "https://id.example.org"
 AUDIENCE = "mail"
@@ -77,40 +77,15 @@ def write_keys(path, *keys):
     draft.rename(path)
 
 
-class Introspection:
+class Introspection(http_server.HttpServer):
     """`tokens`: what is said of each; an Exception's name in its place: `hang`, `redirect`, `error`, `flood`, `text`."""
 
     def __init__(self, client="restante", secret="s3cret+ /"):
         self.client, self.secret = client, secret
         self.tokens = {}
         self.asked = []
-        self.released = threading.Event()
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                outer._answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/introspect"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
-        self.thread.start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.released.set()
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join(20)
+        super().__init__()
+        self.url = f"{self.base}/introspect"
 
     def issue(self, size=40, **more):
         token = secrets.token_urlsafe(size)[:size]
@@ -125,28 +100,22 @@ class Introspection:
         return kind == "Basic" and (urllib.parse.unquote(name), urllib.parse.unquote(password)) == (
             self.client, self.secret)
 
-    def _answer(self, request):
-        form = urllib.parse.parse_qs(request.rfile.read(int(request.headers["Content-Length"])).decode())
+    def answer(self, request):
+        form = urllib.parse.parse_qs(self.body(request).decode())
         token = form["token"][0]
         self.asked.append(token)
         said = self.tokens.get(token, {"active": False})
-        status, body = 200, json.dumps(said).encode()
+        status, body, fields = 200, json.dumps(said).encode(), {}
         if not self._is_known(request):
             status = 401
         elif said == "hang":
-            self.released.wait(60)
+            self.hang()
         elif said == "error":
             status = 500
         elif said == "redirect":
-            status = 307
+            status, fields = 307, {"Location": self.url.replace("introspect", "elsewhere")}
         elif said == "flood":
             body = b" " * 1_000_000 + body
         elif said == "text":
             body = b"true"
-        request.send_response(status)
-        if status == 307:
-            request.send_header("Location", self.url.replace("introspect", "elsewhere"))
-        request.send_header("Content-Type", "application/json")
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
+        self.send(request, status, body, **fields)
