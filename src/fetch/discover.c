@@ -206,7 +206,7 @@ static bool try_documents(struct search *search)
                   {"https://", "/.well-known/autoconfig/mail/config-v1.1.xml", true},
                   {database, "", false}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        char text[HTTP_URL_OCTETS_MAX], origin[DISCOVER_ORIGIN_OCTETS];
+        char text[2048], origin[DISCOVER_ORIGIN_OCTETS];
         struct buffer url;
         (void)snprintf(origin, sizeof origin, "%s%s%s", places[i].before, address->domain,
                        places[i].after);
@@ -228,12 +228,12 @@ static bool try_usual_names(struct search *search)
 {
     static const char *const names[] = {"pop", "mail", "pop3"};
     for (size_t i = 0; i < 2 * sizeof names / sizeof *names; i++) {
-        char host[DISCOVER_HOST_OCTETS + 8];
+        char host[DISCOVER_HOST_OCTETS];
         struct discover_server server;
         bool is_implicit = i < sizeof names / sizeof *names;
-        (void)snprintf(host, sizeof host, "%s.%s", names[i % (sizeof names / sizeof *names)],
-                       search->discovery->address.domain);
-        if (!discover_is_host(host)) {
+        int size = snprintf(host, sizeof host, "%s.%s", names[i % (sizeof names / sizeof *names)],
+                            search->discovery->address.domain);
+        if (size < 0 || (size_t)size >= sizeof host || !discover_is_host(host)) {
             continue;
         }
         fill(&server, search->discovery, host, is_implicit ? POP3S : POP3,
