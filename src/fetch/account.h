@@ -46,7 +46,7 @@ struct fetch_account {
     char *ca_file, *fingerprint; /* the latter: 64 lower-case hexadecimal digits */
     char *auth;                  /* "auto", "USER", or a name of sasl/mechanisms.def */
     char *filter;
-    char *on_new, *on_error;
+    char *on_new, *on_error, *alive_url;
     char *maildir, *mbox, *pipe, *lmtp, *smtp, *rcpt; /* one target is there once it is complete */
     char *smtp_from, *smtp_user, *smtp_password_command, *smtp_password_file;
     char *smtp_ca_file, *smtp_fingerprint;

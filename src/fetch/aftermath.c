@@ -26,6 +26,7 @@ struct aftermath {
     bool status_failed, metrics_failed;
     struct error status_error, metrics_error;
     struct hook on_new, on_error;
+    struct alive *alive; /* NULL: nobody is asked */
     unsigned running;
     bool cancelled;
 };
@@ -152,6 +153,28 @@ static void start_on_error(struct aftermath *aftermath)
     start(hook, aftermath->options.account->on_error);
 }
 
+static void on_alive(void *owner, const struct error *error)
+{
+    struct aftermath *aftermath = owner;
+    aftermath->alive = NULL;
+    if (error != NULL) {
+        warn(aftermath, "alive-url", error->text);
+    }
+    release(aftermath);
+}
+
+static void start_alive(struct aftermath *aftermath)
+{
+    const struct aftermath_options *options = &aftermath->options;
+    aftermath->alive = alive_start(options->loop, options->alive, options->account->alive_url,
+                                   on_alive, aftermath);
+    if (aftermath->alive == NULL) {
+        warn(aftermath, "alive-url", "out of memory");
+    } else {
+        aftermath->running++;
+    }
+}
+
 static void on_written(uv_work_t *work, int result)
 {
     struct aftermath *aftermath = CONTAINER_OF(work, struct aftermath, work);
@@ -171,6 +194,10 @@ static void on_written(uv_work_t *work, int result)
     }
     if (account->on_error != NULL && news && !aftermath->cancelled) {
         start_on_error(aftermath);
+    }
+    if (account->alive_url != NULL && aftermath->options.result.kind == ERROR_NONE &&
+        !aftermath->cancelled) {
+        start_alive(aftermath);
     }
     release(aftermath);
 }
@@ -204,5 +231,8 @@ void aftermath_cancel(struct aftermath *aftermath)
     aftermath->cancelled = true;
     cancel(&aftermath->on_new);
     cancel(&aftermath->on_error);
+    if (aftermath->alive != NULL) {
+        alive_cancel(aftermath->alive);
+    }
     release(aftermath);
 }

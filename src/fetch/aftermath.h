@@ -3,11 +3,12 @@
 #define RESTANTE_FETCH_AFTERMATH_H
 
 /* What follows an account's run, beside the loop: its status and the metrics are written, then the commands on-new
- * and on-error run. What fails here is told and changes nothing else. */
+ * and on-error run, and alive-url is asked for. What fails here is told and changes nothing else. */
 
 #include <uv.h>
 
 #include "fetch/account.h"
+#include "fetch/alive.h"
 #include "fetch/status.h"
 
 enum { AFTERMATH_COMMAND_MS = 60000 };
@@ -16,6 +17,7 @@ struct aftermath;
 
 struct aftermath_options {
     uv_loop_t *loop;
+    struct alive_queue *alive; /* of the loop */
     const struct fetch_account *account;
     const char *place;          /* where its mail goes, as text */
     struct fetch_result result; /* of the run */
@@ -35,7 +37,7 @@ struct aftermath_options {
 
 /* `options` is copied, what it points to is borrowed until `done`. NULL: no memory. */
 struct aftermath *aftermath_start(const struct aftermath_options *options);
-/* Commands that run are ended, and none begins; `done` follows. */
+/* What runs is ended, and nothing begins; `done` follows. */
 void aftermath_cancel(struct aftermath *aftermath);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/number.h"
 #include "fetch/account.h"
 #include "fetch/smtp_url.h"
+#include "http/http.h"
 #include "sasl/mechanism.h"
 
 /* Takes `text`, malloc'ed; NULL is no memory. */
@@ -30,6 +31,11 @@ static int parse_text(const char *value, void *field)
         return -1;
     }
     return take_text(strdup(value), field);
+}
+
+static int parse_url(const char *value, void *field)
+{
+    return http_url_check(value, NULL) ? take_text(strdup(value), field) : -1;
 }
 
 static char *join(const char *folder, const char *name)
@@ -197,6 +203,8 @@ static int parse_size(const char *value, void *field)
 }
 
 const struct option_kind option_kind_text = {parse_text, "what fits in one line", 1, 0};
+const struct option_kind option_kind_url = {
+    parse_url, "a URL that begins with https://, or with http:// on this machine", 1, 0};
 const struct option_kind option_kind_path = {
     parse_path, "a path, like ~/Mail/home (~USER is not understood)", 1, 0};
 const struct option_kind option_kind_port = {parse_port, "a number from 1 to 65535", 0, 0};

@@ -11,9 +11,9 @@ struct option_kind {
     int may_be_bare;
 };
 
-extern const struct option_kind option_kind_text, option_kind_path, option_kind_port,
-    option_kind_boolean, option_kind_tls, option_kind_fingerprint, option_kind_auth,
-    option_kind_timeout, option_kind_keep, option_kind_size, option_kind_smtp_url,
+extern const struct option_kind option_kind_text, option_kind_url, option_kind_path,
+    option_kind_port, option_kind_boolean, option_kind_tls, option_kind_fingerprint,
+    option_kind_auth, option_kind_timeout, option_kind_keep, option_kind_size, option_kind_smtp_url,
     option_kind_provider, option_kind_flow;
 
 #endif

@@ -86,6 +86,7 @@ static void on_done(void *owner)
     struct run *run = slot->run;
     const struct run_options *options = run->options;
     struct aftermath_options after = {.loop = &run->loop,
+                                      .alive = &run->alive,
                                       .account = slot->account,
                                       .place = task_place(slot->task),
                                       .known = slot->status,
@@ -203,7 +204,9 @@ void run_continue(struct run *run)
     if (is_over(run)) {
         run->closed = true;
         for (size_t i = 0; i < run->signal_count; i++) {
+            int number = run->signals[i].signum;
             uv_close((uv_handle_t *)&run->signals[i], NULL);
+            (void)signal(number, SIG_IGN); /* it ends, with an exit status of its own */
         }
         uv_close((uv_handle_t *)&run->shared.idle, NULL);
         watch_close(run);

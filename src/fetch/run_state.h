@@ -57,6 +57,7 @@ struct run {
     const struct run_options *options;
     uv_loop_t loop;
     struct stream_loop shared;
+    struct alive_queue alive;
     uv_signal_t signals[RUN_SIGNALS_MOST];
     size_t signal_count;
     struct slot **slots;

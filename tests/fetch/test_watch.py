@@ -215,7 +215,8 @@ def test_each_account_has_its_clock_and_no_command_stops_it(home):
             watcher.send(signal.SIGTERM)
             time.sleep(0.3)
             assert watcher.process.poll() is None  # it waits for the command
-            watcher.stop()  # until it is told again
+            wait_until(lambda: (watcher.send(signal.SIGTERM), watcher.process.poll() is not None)[1])  # told again
+            watcher.stop()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
