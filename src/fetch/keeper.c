@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "fetch/known.h"
+#include "fetch/known_dashes.h"
 #include "fetch/quarantine.h"
 #include "fetch/recovery.h"
 #include "fetch/state.h"
@@ -178,7 +179,8 @@ int keeper_list(struct keeper *keeper, struct storer_message *messages, size_t c
         return -1;
     }
     keeper->known = known_free(keeper->known);
-    if (known_create(keeper->state, messages, count, now_s(keeper), keeper->storer.dry_run,
+    if (known_dashes_resolve(keeper->state, messages, count, error) < 0 ||
+        known_create(keeper->state, messages, count, now_s(keeper), keeper->storer.dry_run,
                      &keeper->known, disappeared_out, error) < 0) {
         return -1;
     }

@@ -81,6 +81,18 @@ int state_set_unplaced(struct state *state, int64_t id, struct error *error) MUS
 /* Forgets what has been gone since before `oldest`. */
 int state_prune(struct state *state, int64_t oldest, struct error *error) MUST_CHECK;
 
+/* Names another id for a row. */
+int state_rename(struct state *state, int64_t id, struct bytes unique_id,
+                 struct error *error) MUST_CHECK;
+
+/* Facts of the whole state. DASHED: ids were taken over in which "-" stands for "/" too (known_dashes.h). */
+#define STATE_FACT_DASHED "dashed"
+/* Empty: it has never been set. */
+int state_fact(struct state *state, const char *name, char *value_out, size_t capacity,
+               struct error *error) MUST_CHECK;
+int state_set_fact(struct state *state, const char *name, const char *value,
+                   struct error *error) MUST_CHECK;
+
 /* Where, and since which start of the machine, things are placed: what is recorded with them, as a text. Empty:
  * nothing ever was. */
 int state_era(struct state *state, char *era_out, size_t capacity, struct error *error) MUST_CHECK;

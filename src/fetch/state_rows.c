@@ -38,8 +38,9 @@ static const char *const texts[STATE_STATEMENTS] = {
                            " WHERE id = ?1",
     [STATE_PRUNE] = "DELETE FROM message WHERE (absent_since IS NOT NULL OR deleted IS NOT NULL)"
                     " AND coalesce(deleted, absent_since) < ?1",
-    [STATE_ERA] = "SELECT value FROM fact WHERE name = 'era'",
-    [STATE_SET_ERA] = "REPLACE INTO fact (name, value) VALUES ('era', ?1)",
+    [STATE_RENAME] = "UPDATE message SET unique_id = ?2 WHERE id = ?1",
+    [STATE_FACT] = "SELECT value FROM fact WHERE name = ?1",
+    [STATE_SET_FACT] = "REPLACE INTO fact (name, value) VALUES (?1, ?2)",
 };
 
 static sqlite3_stmt *prepared(struct state *state, enum state_statement which, struct error *error)
@@ -319,16 +320,29 @@ int state_prune(struct state *state, int64_t oldest, struct error *error)
     return run_on(state, STATE_PRUNE, oldest, 0, error);
 }
 
-int state_era(struct state *state, char *era_out, size_t capacity, struct error *error)
+int state_rename(struct state *state, int64_t id, struct bytes unique_id, struct error *error)
 {
-    sqlite3_stmt *statement = prepared(state, STATE_ERA, error);
+    sqlite3_stmt *statement = prepared(state, STATE_RENAME, error);
     if (statement == NULL) {
         return -1;
     }
-    era_out[0] = '\0';
+    (void)sqlite3_bind_int64(statement, 1, id);
+    bind_blob(statement, 2, unique_id);
+    return run(state, statement, error);
+}
+
+int state_fact(struct state *state, const char *name, char *value_out, size_t capacity,
+               struct error *error)
+{
+    sqlite3_stmt *statement = prepared(state, STATE_FACT, error);
+    if (statement == NULL) {
+        return -1;
+    }
+    value_out[0] = '\0';
+    bind_text(statement, 1, name);
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
-        column_text(statement, 0, era_out, capacity);
+        column_text(statement, 0, value_out, capacity);
     }
     int result = code == SQLITE_ROW || code == SQLITE_DONE
                      ? 0
@@ -337,12 +351,23 @@ int state_era(struct state *state, char *era_out, size_t capacity, struct error 
     return result;
 }
 
-int state_set_era(struct state *state, const char *era, struct error *error)
+int state_set_fact(struct state *state, const char *name, const char *value, struct error *error)
 {
-    sqlite3_stmt *statement = prepared(state, STATE_SET_ERA, error);
+    sqlite3_stmt *statement = prepared(state, STATE_SET_FACT, error);
     if (statement == NULL) {
         return -1;
     }
-    bind_text(statement, 1, era);
+    bind_text(statement, 1, name);
+    (void)sqlite3_bind_text(statement, 2, value, -1, SQLITE_STATIC);
     return run(state, statement, error);
+}
+
+int state_era(struct state *state, char *era_out, size_t capacity, struct error *error)
+{
+    return state_fact(state, "era", era_out, capacity, error);
+}
+
+int state_set_era(struct state *state, const char *era, struct error *error)
+{
+    return state_set_fact(state, "era", era, error);
 }

@@ -23,8 +23,9 @@ enum state_statement {
     STATE_DROP_UNPLACED,
     STATE_SET_UNPLACED,
     STATE_PRUNE,
-    STATE_ERA,
-    STATE_SET_ERA,
+    STATE_RENAME,
+    STATE_FACT,
+    STATE_SET_FACT,
     STATE_STATEMENTS
 };
 
