@@ -54,6 +54,12 @@ static int take_time(const char *option, uint64_t *milliseconds_out)
     return 0;
 }
 
+static int set_mode(struct fetch_command *command, int (*mode)(struct fetch_command *))
+{
+    command->mode = mode;
+    return 0;
+}
+
 static int take_run_option(struct fetch_command *command, enum run_option option)
 {
     switch (option) {
@@ -87,6 +93,12 @@ static int take_run_option(struct fetch_command *command, enum run_option option
     case RUN_DISCOVER:
         command->mode = fetch_discover;
         command->address = optarg;
+        return 0;
+    case RUN_IMPORT:
+        command->import = optarg;
+        return set_mode(command, fetch_import);
+    case RUN_IMPORT_FROM:
+        command->import_from = optarg;
         return 0;
     case RUN_JSON:
         command->output.json = true;

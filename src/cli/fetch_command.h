@@ -23,6 +23,7 @@ struct fetch_command {
     uint64_t interval_ms; /* of --watch */
     uint64_t most_age_ms; /* of --status; 0: as the watcher's interval says */
     const char *metrics;
+    const char *import, *import_from;
     char **operands;
     int operand_count;
     struct fetch_output output;
@@ -44,6 +45,7 @@ void fetch_command_finish(struct fetch_command *command);
 int fetch_accounts(struct fetch_command *command);
 int fetch_discover(struct fetch_command *command);
 int fetch_authorize(struct fetch_command *command);
+int fetch_import(struct fetch_command *command);
 int fetch_help(struct fetch_command *command);
 int fetch_watch(struct fetch_command *command);
 int fetch_show_status(struct fetch_command *command);

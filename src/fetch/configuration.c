@@ -246,7 +246,7 @@ static void read_folder(struct fetch_configuration *out, const char *folder)
     }
 }
 
-static char *default_path(void)
+char *fetch_configuration_path(void)
 {
     char *path = NULL;
     const char *configuration = getenv("XDG_CONFIG_HOME");
@@ -262,7 +262,7 @@ static char *default_path(void)
 
 int fetch_configuration_load(struct fetch_configuration *configuration, const char *path)
 {
-    AUTO_FREE char *found = path == NULL ? default_path() : strdup(path);
+    AUTO_FREE char *found = path == NULL ? fetch_configuration_path() : strdup(path);
     if (found == NULL) {
         note(configuration, "fetch.conf", 0,
              "there is no home folder to look for it; write -c FILE");

@@ -19,6 +19,8 @@ struct fetch_configuration {
  * accounts are not completed. 0; or -1 if there is a mistake. To be finished in both cases. */
 int fetch_configuration_load(struct fetch_configuration *configuration,
                              const char *path) MUST_CHECK;
+/* The fetch.conf of the person, malloc'ed; NULL: no memory, no home folder. */
+char *fetch_configuration_path(void);
 /* One file's content; `name` is used in messages. */
 int fetch_configuration_parse(struct fetch_configuration *configuration, const char *name,
                               struct bytes text) MUST_CHECK;
