@@ -187,6 +187,7 @@ static int next_row(struct index_reader *reader, struct index_row *row_out)
         return -EBADMSG;
     }
     reader->next_row++;
+    reader->last_offset = (uint32_t)at;
     reader->next_offset = (uint32_t)end;
     return 0;
 }
@@ -194,7 +195,10 @@ static int next_row(struct index_reader *reader, struct index_row *row_out)
 static int row_in_block(struct index_reader *reader, uint32_t number, struct index_row *row_out)
 {
     uint32_t wanted = number - reader->block.first_row;
-    if (wanted < reader->next_row) {
+    if (wanted + 1 == reader->next_row) {
+        reader->next_row = wanted;
+        reader->next_offset = reader->last_offset;
+    } else if (wanted < reader->next_row) {
         reader->next_row = 0;
         reader->next_offset = INDEX_AT_FIRST;
     }

@@ -84,6 +84,7 @@ struct index_reader {
     struct index_block block; /* else, where the next row that is wanted may be near */
     uint32_t next_row;        /* where a walk through the block stands */
     uint32_t next_offset;
+    uint32_t last_offset; /* of the row before that: a row is often asked for twice */
     uint8_t data[INDEX_BLOCK_OCTETS];
 };
 

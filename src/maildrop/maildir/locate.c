@@ -112,26 +112,26 @@ static int search(struct maildir_maildrop *opened, struct maildir_place *place, 
 }
 
 int maildir_locate(struct maildir_maildrop *opened, const struct fs *fs, uint32_t index,
-                   maildir_act *act, void *context, struct error *error)
+                   struct maildir_place *place_out, maildir_act *act, void *context,
+                   struct error *error)
 {
     struct index_reader own;
     struct index_row row;
-    struct maildir_place place;
     struct index_reader *reader = maildir_reader(opened, fs, &own);
     int result = maildir_row(opened, reader, index, &row, error);
     if (result != 0) {
         return result;
     }
     maildir_reader_done(opened, reader);
-    place.flags = row.flags;
-    place.octets = row.octets;
-    place.shown = index_row_shown(&row, opened->surrogates);
-    place.size = row.size;
-    if (maildir_set_place(opened, &row, &place, error) < 0) {
+    place_out->flags = row.flags;
+    place_out->octets = row.octets;
+    place_out->shown = index_row_shown(&row, opened->surrogates);
+    place_out->size = row.size;
+    if (maildir_set_place(opened, &row, place_out, error) < 0) {
         return -1;
     }
-    if (act(context, &place)) {
+    if (act(context, place_out)) {
         return 0;
     }
-    return fs->cached_only ? MAILDIR_WOULD_BLOCK : search(opened, &place, act, context, error);
+    return fs->cached_only ? MAILDIR_WOULD_BLOCK : search(opened, place_out, act, context, error);
 }

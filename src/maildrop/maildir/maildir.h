@@ -101,11 +101,12 @@ struct maildir_place {
     uint64_t shown; /* octets, as the session shows them */
 };
 
-/* Does `act` with the place of message `index`; if it says that there was no such file, finds where the
- * file went and does it again. ERROR_GONE once it is absent. */
+/* Does `act` with the place of message `index`, in `place_out`; if it says that there was no such file, finds where
+ * the file went and does it again. ERROR_GONE once it is absent. */
 typedef bool maildir_act(void *context, const struct maildir_place *place);
 int maildir_locate(struct maildir_maildrop *opened, const struct fs *fs, uint32_t index,
-                   maildir_act *act, void *context, struct error *error) MUST_CHECK;
+                   struct maildir_place *place_out, maildir_act *act, void *context,
+                   struct error *error) MUST_CHECK;
 
 /* The steps of that. Where a row says that the file is. */
 int maildir_set_place(const struct maildir_maildrop *opened, const struct index_row *row,

@@ -17,13 +17,23 @@ enum { PAGE_OCTETS_LEAST = 4096 };
 /* A file that is being opened. */
 struct opened_file {
     const struct fs *fs;
-    void *first; /* where its first octets go; NULL: they are not wanted */
+    void *first; /* where its first octets go; NULL: it is only looked at how it begins */
     size_t capacity;
     int descriptor; /* or a negated errno */
     bool is_read;   /* all of it is in `first` */
     struct fs_stat stat;
-    struct maildir_place place;
+    struct maildir_place place; /* set by maildir_locate */
 };
+
+static void opened_file_init(struct opened_file *file, const struct fs *fs, void *first,
+                             size_t capacity)
+{
+    memset(file, 0, offsetof(struct opened_file, place));
+    file->fs = fs;
+    file->first = first;
+    file->capacity = capacity;
+    file->descriptor = -1;
+}
 
 /* A message of the size that is known, and a file that can be read at offsets: then one read that asks for
  * more and gets all of it has told all that a look at the file would. */
@@ -45,12 +55,12 @@ static bool open_file(void *context, const struct maildir_place *place)
 {
     struct opened_file *file = context;
     struct fs_name name = {place->folder, place->name};
-    file->place = *place;
     file->descriptor = octets_open(file->fs, name);
     if (file->descriptor == -ENOENT) {
         return false;
     }
-    if (file->descriptor >= 0 && read_whole(file)) {
+    bool looked_at = file->first == NULL && file->fs->cached_only; /* reading tells as much */
+    if (file->descriptor >= 0 && (looked_at || read_whole(file))) {
         return true;
     }
     int result = file->descriptor < 0 ? file->descriptor
@@ -139,7 +149,7 @@ static int set_unreadable(struct maildir_maildrop *opened, uint32_t index,
 static int open_message(struct maildir_maildrop *opened, uint32_t index, struct opened_file *file,
                         struct error *error)
 {
-    int result = maildir_locate(opened, file->fs, index, open_file, file, error);
+    int result = maildir_locate(opened, file->fs, index, &file->place, open_file, file, error);
     if (result != 0 || file->descriptor >= 0) {
         return result;
     }
@@ -317,8 +327,8 @@ static int look_at_beginning(struct maildir_maildrop *opened, struct opened_file
 {
     uint8_t buffer[OCTETS_MAGIC_MOST];
     ssize_t size = fs_read_full(file->fs, file->descriptor, buffer, sizeof buffer, 0);
-    if (size == -EAGAIN && file->fs->cached_only) {
-        return MAILDIR_WOULD_BLOCK;
+    if (size < 0 && file->fs->cached_only) {
+        return MAILDIR_WOULD_BLOCK; /* whatever is wrong is found out there */
     }
     if (size < 0) {
         return set_read_error(opened, size, error);
@@ -401,12 +411,9 @@ int maildir_read(struct maildir_maildrop *opened, const struct fs *fs,
     uint32_t index = operation->request.read.index;
     int result;
     if (operation->request.read.offset == 0) {
-        struct opened_file file = {
-            .fs = fs,
-            .first = operation->request.read.buffer,
-            .capacity = operation->request.read.capacity,
-            .descriptor = -1,
-        };
+        struct opened_file file;
+        opened_file_init(&file, fs, operation->request.read.buffer,
+                         operation->request.read.capacity);
         maildir_read_close(opened);
         result = read_first(opened, &file, operation);
         if (result != 0) {
@@ -430,7 +437,8 @@ int maildir_check(struct maildir_maildrop *opened, const struct fs *fs,
     if (is_readable(opened, index)) {
         return 0;
     }
-    struct opened_file file = {.fs = fs, .descriptor = -1};
+    struct opened_file file;
+    opened_file_init(&file, fs, NULL, 0);
     int result = open_message(opened, index, &file, &operation->error);
     if (result == 0) {
         result = look_at_beginning(opened, &file, index, &operation->error);

@@ -96,6 +96,8 @@ static void rows_come_back_in_any_order(void **state)
         for (uint32_t i = 0; i < counts[c]; i++) {
             assert_int_equal(index_reader_row(&reader, i, &row), 0);
             expect_row(&row, i);
+            assert_int_equal(index_reader_row(&reader, i, &row), 0); /* a row twice */
+            expect_row(&row, i);
         }
         for (uint32_t i = 0; i < counts[c]; i++) {
             uint32_t number = (uint32_t)((uint64_t)i * 7919 % counts[c]);
