@@ -139,6 +139,30 @@ static void test_random_messages(void **state)
     }
 }
 
+/* What a CR at a piece's end means is decided by the next piece, however long that is. */
+static void test_counts_pieces_behind_a_cr(void **state)
+{
+    (void)state;
+    static const char *const begins[] = {"a\r", "\r", "\n\r"};
+    static const char next[] = {'\n', '.', 'a', '\r'};
+    for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
+        for (size_t k = 0; k < sizeof next; k++) {
+            uint8_t data[MESSAGE_MOST];
+            uint8_t expected[OUT_MOST];
+            uint64_t octets;
+            struct pop3_octet_count count = {0};
+            size_t first = strlen(begins[i]);
+            memset(data, 'b', sizeof data);
+            memcpy(data, begins[i], first);
+            data[first] = (uint8_t)next[k];
+            (void)host_expand(data, sizeof data, expected, &octets);
+            pop3_octet_count_feed(&count, data, first);
+            pop3_octet_count_feed(&count, data + first, sizeof data - first);
+            assert_int_equal(pop3_octet_count_end(&count), octets);
+        }
+    }
+}
+
 /* The client undoes it: nothing but line ends has changed. */
 static void test_unstuffs_to_the_message(void **state)
 {
@@ -228,6 +252,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_short_message),
         cmocka_unit_test(test_random_messages),
+        cmocka_unit_test(test_counts_pieces_behind_a_cr),
         cmocka_unit_test(test_unstuffs_to_the_message),
         cmocka_unit_test(test_stretch_finds_the_first_end),
         cmocka_unit_test(test_no_message_costs_more),
