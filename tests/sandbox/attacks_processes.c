@@ -183,6 +183,11 @@ static int change_user(const struct world *world)
     return setresuid(geteuid(), geteuid(), geteuid());
 }
 
+static int slow_sibling(const struct world *world)
+{
+    return setpriority(PRIO_PROCESS, (id_t)world->sibling, 19);
+}
+
 const struct attack attacks_on_processes[] = {
     {"ptrace-master", true, ptrace_master},
     {"ptrace-sibling", true, ptrace_sibling},
@@ -205,6 +210,7 @@ const struct attack attacks_on_processes[] = {
     {"make-executable", false, make_executable},
     {"allow-dumps", false, allow_dumps},
     {"change-limit", false, change_limit},
+    {"slow-sibling", false, slow_sibling},
     {"change-user", false, change_user},
     {0},
 };

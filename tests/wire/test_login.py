@@ -2,6 +2,7 @@
 """Who may log in, how, and what a failure tells."""
 
 import os
+import pathlib
 import signal
 import socket
 import time
@@ -207,3 +208,16 @@ def test_many_first_logins_at_the_same_moment(world):
     assert [reply for reply in replies if not reply.startswith(b"+OK")] == []
     for client in clients:
         client.quit()
+
+
+def test_hashes_give_way_to_sessions(world):
+    """The threads that hash passwords have a lower priority than what else the server does."""
+    server = world.start()
+    server.login().quit()
+    auth = next(process for process in server.children() if "auth" in process.command)
+
+    found = {int(task.name): int((task / "stat").read_text().rpartition(")")[2].split()[16])
+             for task in pathlib.Path(f"/proc/{auth.pid}/task").iterdir()}
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert found.pop(auth.pid) == own
+    assert max(found.values()) == min(own + 10, 19)
