@@ -117,6 +117,8 @@ static void obey(struct connection *connection, struct bytes line)
         reply_text(connection, connection->maildrop != NULL ? "+OK\r\n" : "-ERR Not here\r\n");
     } else if (strncasecmp(keyword, "PASS", 4) == 0) {
         reply_text(connection, "+OK Mailbox locked and ready\r\n");
+    } else if (strncasecmp(keyword, "NOOP", 4) == 0) {
+        reply_text(connection, "+OK\r\n");
     } else if (strncasecmp(keyword, "QUIT", 4) == 0) {
         reply_text(connection, "+OK Goodbye\r\n");
         connection->closing = true;

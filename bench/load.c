@@ -3,7 +3,7 @@
  * anything wrong.
  *
  *     load --case sessions --port N --corpus FOLDER --name NAME --users N --concurrency N --duration T
- *     load --case retrieve --port N --corpus FOLDER --name NAME --window N --duration T | --verify
+ *     load --case retrieve --port N --corpus FOLDER --name NAME --window N --duration T | --verify [--partial]
  *     load --case whole    --port N --corpus FOLDER --name NAME --window N --duration T | --verify
  *     load --case logins   --port N --corpus FOLDER --name NAME --repeat N
  *
@@ -101,11 +101,12 @@ enum letter {
     WINDOW,
     REPEAT,
     DURATION,
-    VERIFY
+    VERIFY,
+    PARTIAL
 };
 
 struct arguments {
-    const char *text[VERIFY + 1];
+    const char *text[PARTIAL + 1];
 };
 
 static int number_of(const struct arguments *arguments, enum letter which, uint64_t least,
@@ -156,6 +157,7 @@ static int fill_options(const struct arguments *arguments, struct load_options *
     options->window = (uint32_t)window;
     options->repeat = (uint32_t)repeat;
     options->verify = arguments->text[VERIFY] != NULL;
+    options->partial = arguments->text[PARTIAL] != NULL;
     return corpus_load(arguments->text[CORPUS], arguments->text[NAME], &options->corpus, error);
 }
 
@@ -190,6 +192,7 @@ int main(int argc, char **argv)
                                           {"repeat", required_argument, NULL, REPEAT},
                                           {"duration", required_argument, NULL, DURATION},
                                           {"verify", no_argument, NULL, VERIFY},
+                                          {"partial", no_argument, NULL, PARTIAL},
                                           {NULL, 0, NULL, 0}};
     struct arguments arguments = {0};
     struct load_options options = {0};
@@ -197,7 +200,7 @@ int main(int argc, char **argv)
     struct error error = {0};
 
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-        if (option < CASE || option > VERIFY) {
+        if (option < CASE || option > PARTIAL) {
             return 64;
         }
         arguments.text[option] = optarg != NULL ? optarg : "yes";

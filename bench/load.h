@@ -20,6 +20,7 @@ struct load_options {
     uint32_t repeat;      /* logins one after the other */
     uint64_t duration_us; /* nothing new is begun after this */
     bool verify;          /* every octet is compared, once over; else only counts and ends */
+    bool partial; /* when the time is over, no message more is asked for; else whole maildrops */
 };
 
 struct load_times {

@@ -231,7 +231,7 @@ static int retrieve_all(struct peer *peer, const struct load_options *options,
 {
     const struct corpus *corpus = &options->corpus;
     uint64_t until_us = load_now_us() + options->duration_us;
-    size_t asked = 0, taken = 0, most = corpus->messages;
+    size_t asked = 0, taken = 0, most = corpus->messages, rest;
 
     while (taken < most) {
         size_t window_end = taken + options->window;
@@ -247,13 +247,18 @@ static int retrieve_all(struct peer *peer, const struct load_options *options,
             return -1;
         }
         taken++;
-        /* Only whole maildrops count; another is begun while there is time, the pipe stays full. */
-        if (taken + options->window >= most && !options->verify && load_now_us() < until_us) {
+        /* Another maildrop is begun while there is time, so that the pipe stays full. */
+        if (options->partial && load_now_us() >= until_us) {
+            most = asked;
+        } else if (taken + options->window >= most && !options->verify &&
+                   load_now_us() < until_us) {
             most += corpus->messages;
         }
     }
+    rest = taken % corpus->messages;
     result->done = taken;
-    result->octets = taken / corpus->messages * corpus->wire_size;
+    result->octets =
+        taken / corpus->messages * corpus->wire_size + (rest == 0 ? 0 : corpus->ends[rest - 1]);
     return 0;
 }
 

@@ -69,6 +69,7 @@ class Context:
     def settle_load(self):
         """For a process that asks: the core that the server does not have."""
         os.sched_setaffinity(0, {self.load_core})
+        machine.go_first()
 
     def compile(self):
         say("build ...")
@@ -103,16 +104,18 @@ def parse_arguments():
                         help="only these, separated by commas")
     parser.add_argument("--cases", default="", help="only cases whose first row contains this text")
     parser.add_argument("--rounds", type=int, help="how often each case is measured")
+    parser.add_argument("--idle", type=int, help="idle sessions, at most (default: 1 000; with --full 10 000)")
     parser.add_argument("--json", metavar="FILE", help="all samples with their absolute values")
     parser.add_argument("--cache", default="/var/tmp/restante-bench",
                         help="where corpus, peers and build are kept between runs")
     parser.add_argument("--build-dir", help="where to build (default: in the cache)")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.idle = arguments.idle or (10_000 if arguments.full else 1_000)
+    return arguments
 
 
 def measure_all(arguments, load, running):
-    most_idle = 10_000 if arguments.full else 1_000
-    chosen = [case for case in [*cases.quick(), *more_cases.quick(most_idle), syscalls.SessionCalls()]
+    chosen = [case for case in [*cases.quick(), *more_cases.quick(arguments.idle), syscalls.SessionCalls()]
               if any(arguments.cases in row.work for row in case.rows)]
     part = Path(arguments.cache) / "parts.md"
     part.unlink(missing_ok=True)
@@ -186,7 +189,7 @@ def run(arguments, context):
             measured = measure_all(arguments, load, running)
             context.wrong = list(unexplained(measured, BENCH / "unmet.md"))
         if arguments.curves or arguments.full:
-            drawn = [curves.Throughput(), curves.LoginTime(), curves.Memory(10_000 if arguments.full else 1_000)]
+            drawn = [curves.Throughput(), curves.LoginTime(), curves.Memory(arguments.idle)]
             drawn = [curve for curve in drawn if arguments.cases in curve.name]
             curves.measure(drawn, load, running, BENCH / "curves", say)
         if arguments.curves:

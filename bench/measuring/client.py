@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 
+import machine
 from cases import Wrong
 from corpus import PASSWORD
 
@@ -65,6 +66,7 @@ def on_core(core, function, *arguments):
 
     def run():
         os.sched_setaffinity(0, {core})
+        machine.go_first()
         try:
             writer.send(function(*arguments))
         except (OSError, Wrong) as wrong:

@@ -28,6 +28,10 @@ class Curve:
     def takes(self, server):
         return server.serves_mail
 
+    def lines(self, load, server):
+        """(title, its points) pairs."""
+        yield server.title, self.points(load, server)
+
 
 class Throughput(Curve):
     name, title = "sessions", "Short sessions a second (USER PASS STAT QUIT)"
@@ -62,16 +66,22 @@ class LoginTime(Curve):
 
 
 class Memory(Curve):
-    name, title = "memory", "Memory (PSS) of all idle sessions, logged in, plain"
-    x, y = "idle sessions", "relative to Restante's at the first point"
+    name, title = "memory", "Memory (PSS) of all idle sessions"
+    x, y = "idle sessions", "relative to Restante's first point: before login, plain"
     logarithmic = "xy"
 
     def __init__(self, most):
-        self.counts = [count for count in (30, 100, 300, 1_000, 3_000, 10_000) if count <= most]
+        self.counts = [count for count in (10, 30, 90, 300, 1_000, 3_000, 10_000) if count <= most]
 
-    def points(self, load, server):
-        for count in self.counts:
-            yield count, Idle(count, True).measure(server, count) * count
+    def lines(self, load, server):
+        for tls in (False, True):
+            for logged_in in (False, True):
+                if tls and server.tls_port is None:
+                    continue
+                idle = Idle(self.counts[-1], logged_in, tls)
+                where = f"{'after' if logged_in else 'before'} login, {'TLS' if tls else 'plain'}"
+                yield f"{server.title}, {where}", ((count, idle.measure(server, count) * count)
+                                                      for count in self.counts if count <= server.most_idle)
 
 
 def link_drop(context, size):
@@ -88,31 +98,35 @@ def link_drop(context, size):
 
 
 def draw(curve, lines, folder):
-    """`lines`: title -> points."""
-    unit = next((points[0][1] for title, points in lines.items() if title == "Restante" and points), None) or 1
+    """`lines`: (server, title, points). A colour for each server, dashes for what else tells its lines apart."""
+    unit = next((points[0][1] for server, _, points in lines if server == "Restante"), None) or 1
+    servers = list(dict.fromkeys(server for server, _, _ in lines))
     script = [STYLE, f'set title "{curve.title}"', f'set xlabel "{curve.x}"', f'set ylabel "{curve.y}"',
               f"set logscale {curve.logarithmic}", f"set output '{folder / curve.name}.svg'"]
-    for number, points in enumerate(lines.values()):
+    drawn, dashes = [], dict.fromkeys(servers, 0)
+    for number, (server, title, points) in enumerate(lines):
         script += [f"$d{number} << EOD", *(f"{x} {y / unit}" for x, y in points), "EOD"]
-    script.append("plot " + ", ".join(f'$d{number} title "{title}" linewidth 2'
-                                      for number, title in enumerate(lines)))
+        dashes[server] += 1
+        drawn.append(f'$d{number} title "{title}" linewidth 2 linecolor {servers.index(server) + 1} '
+                     f"dashtype {dashes[server]}")
+    script.append("plot " + ", ".join(drawn))
     subprocess.run(["gnuplot"], input="\n".join(script) + "\n", text=True, check=True)
 
 
 def measure(curves, load, servers, folder, say):
     folder.mkdir(exist_ok=True)
     for curve in curves:
-        lines = {}
+        lines = []
         for server in servers:
             if server.few_cases or not curve.takes(server):
                 continue
-            points = []
-            try:
-                for point in curve.points(load, server):
-                    points.append(point)
-            except (Wrong, OSError) as wrong:
-                say(f"  curve {curve.name}: {server.title} falls out: {wrong}")
-            if points:
-                lines[server.title] = points
+            for title, line in curve.lines(load, server):
+                points = []
+                try:
+                    points.extend(line)
+                except (Wrong, OSError) as wrong:
+                    say(f"  curve {curve.name}: {title} falls out: {wrong}")
+                if points:
+                    lines.append((server.title, title, points))
         draw(curve, lines, folder)
         say(f"  curve {curve.name}: {folder / curve.name}.svg")

@@ -71,22 +71,27 @@ class Popa3d(SystemAccounts):
 
     name, title = "popa3d", "popa3d"
     users = ("popa3d",)
+    most_at_once = 5  # more than that its listen() lets the kernel drop, and they wait for many seconds
 
     def start(self):
         self.write_accounts()
         self.port = 110  # it has no other; the network is the benchmark's own
         command = self.as_if_installed()
-        text, owner = corpus.Text(), self.context.owner
-        for drop in (corpus.SMALL, corpus.MANY):
-            mail = b"".join(b"From sender@example.com Mon Jan  2 03:04:05 2023\n"
-                            + corpus.message(text, number, drop.octets) + b"\n" for number in range(drop.messages))
+        owner, spool = self.context.owner, self.folder / "spool"
+        for drop in (corpus.SMALL, corpus.MANY, corpus.HUGE, corpus.SIZED):
             for user in drop.user_names():
-                (self.folder / "spool" / user).write_bytes(mail)
+                self.write_mbox(spool / user, self.context.corpus.mail / user / "cur")
         subprocess.run(["chown", "-R", f"{owner.pw_uid}:{owner.pw_gid}", self.folder / "spool"], check=True)
         (self.folder / "spool").chmod(0o775)
         self.spawn([*command, "sh", "-c", "/usr/sbin/popa3d -D && exec sleep infinity"],
                    env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         self.await_greeting()
+
+    @staticmethod
+    def write_mbox(path, folder):
+        with open(path, "wb") as mbox:
+            for stored in sorted(folder.iterdir(), key=lambda file: int(file.name.partition(".")[0])):
+                mbox.write(b"From sender@example.com Mon Jan  2 03:04:05 2023\n" + stored.read_bytes() + b"\n")
 
 
 ALL = (*servers.ALL, Courier, Popa3d)

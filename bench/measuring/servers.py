@@ -25,6 +25,8 @@ class Server:
     index = ()  # patterns of its cache beside cur/: without them, the next login is the first ever
     tls_port = None  # with TLS from the first octet
     few_cases = False  # True: takes part where every server can be asked the same
+    most_at_once = None  # connections that it can take at one time
+    most_idle = 10_000
     serves_mail = True  # False: has no maildrops that could be opened
 
     def __init__(self, context):
@@ -39,6 +41,12 @@ class Server:
 
     def start(self):
         raise NotImplementedError
+
+    def restart(self):
+        """With memory that no earlier session has left behind."""
+        self.stop()
+        self.group = ControlGroup(self.name)
+        self.start()
 
     def spawn(self, command, **options):
         with open(self.log, "wb") as log:
@@ -111,6 +119,7 @@ class Dovecot(Server):
 
     name, title = "dovecot", "Dovecot, default"
     index = ("dovecot*",)
+    most_idle = 90  # of 100 processes that speak TLS
     settings = ""
 
     def start(self):
@@ -174,6 +183,7 @@ class DovecotTuned(Dovecot):
     credentials, no flags, no waiting for disks. Of several models this was the fastest on one core."""
 
     name, title = "dovecot-tuned", "Dovecot, tuned"
+    most_idle = 10_000
     settings = """
 default_vsz_limit = 2 G
 auth_cache_size = 10 M
@@ -228,7 +238,7 @@ path = {self.context.corpus.mail}/%u
 [accounts]
 file = {self.context.accounts}
 """)
-        (self.folder / "state").mkdir()
+        (self.folder / "state").mkdir(exist_ok=True)
         self.spawn_ready([self.context.build / "src/cli/restante", "serve", "-c", configuration])
         self.await_greeting()
 

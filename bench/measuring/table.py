@@ -23,9 +23,10 @@ def ratio_to(case, row, other):
     return ours / theirs if ours is not None and theirs else None
 
 
-def cell(ratio, goal):
+def cell(case, row, other, goal=None):
+    ratio = ratio_to(case, row, other)
     if ratio is None:
-        return "-"
+        return "fell out" if other in case.failures else "-"
     if goal is None:
         return number(ratio)
     mark = "met" if goal.met(ratio) else "**not met**"
@@ -34,7 +35,7 @@ def cell(ratio, goal):
 
 def goals(case, row):
     """Each goal of a row: what it is, and whether it is met (None: nothing to compare with)."""
-    for other, goal in (("floor", row.floor), ("dovecot-tuned", row.tuned)):
+    for other, goal in (("floor", row.floor), ("dovecot-tuned", row.tuned), ("popa3d", row.popa3d)):
         if goal is not None:
             ratio = ratio_to(case, row, other)
             yield f"{goal} of {other}", None if ratio is None else goal.met(ratio)
@@ -50,7 +51,8 @@ def explained(page):
 
 
 def unexplained(measured, page):
-    """Rows of which a goal is not met and that have no entry; and servers that fell out."""
+    """Rows of which a goal is not met and that have no entry; and where Restante or the floor fell out. That a peer
+    cannot do a thing is told in the table."""
     known = explained(page)
     for case in measured:
         for row in case.rows:
@@ -58,6 +60,8 @@ def unexplained(measured, page):
             if missed and row.work not in known:
                 yield f"{row.work}: not {' and not '.join(missed)}, and {page.name} says nothing of it"
         for name, what in case.failures.items():
+            if name not in ("restante", "floor"):
+                continue
             yield f"{case.rows[0].work}: {name} fell out: {what.splitlines()[0] if what else '?'}"
 
 
@@ -80,9 +84,11 @@ def markdown(measured, names, conditions):
                 work += f": {mine / 1024:.1f} KiB (<= {row.most / 1024:g}: {mark})"
             lines.append("| " + " | ".join([
                 work,
-                cell(ratio_to(case, row, "floor"), row.floor),
-                cell(ratio_to(case, row, "dovecot-tuned"), row.tuned),
-                *(number(ratio_to(case, row, other)) for other in ("dovecot", "courier", "popa3d")),
+                cell(case, row, "floor", row.floor),
+                cell(case, row, "dovecot-tuned", row.tuned),
+                cell(case, row, "dovecot"),
+                cell(case, row, "courier"),
+                cell(case, row, "popa3d", row.popa3d),
                 number(floor / tuned if floor and tuned else None),
                 busy(case, order)]) + " |")
     return "\n".join([*lines, "", conditions])
