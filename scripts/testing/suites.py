@@ -11,7 +11,7 @@ import results
 from results import Case, FAILED
 
 # Rooms and kinds of unit tests: the names of Meson's suites.
-MESON_SUITES = ("base", "pop3", "sasl", "smtp", "maildrop", "account", "net", "server", "reader", "cli", "dialogues",
+MESON_SUITES = ("base", "pop3", "sasl", "smtp", "imap", "maildrop", "account", "net", "server", "reader", "cli", "dialogues",
                 "crash", "fuzz", "examples")
 PYTEST_SUITES = {"harness": "tests/harness", "wire": "tests/wire", "clients": "tests/clients",
                  "access": "tests/access", "accounts": "tests/accounts", "retrieve": "tests/fetch"}
