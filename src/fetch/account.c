@@ -106,10 +106,11 @@ bool fetch_account_uses_token(const struct fetch_account *account)
 }
 
 /* Options of which an account has one. */
-static const char *const targets[] = {"maildir", "mbox", "pipe", "lmtp", "smtp", NULL};
+static const char *const targets[] = {"maildir", "mbox", "pipe", "lmtp", "smtp", "imap", NULL};
 static const char *const sources[] = {"password-command", "password-file", "keyring",
                                       "token-command",    "oauth",         NULL};
 static const char *const smtp_sources[] = {"smtp-password-command", "smtp-password-file", NULL};
+static const char *const imap_sources[] = {"imap-password-command", "imap-password-file", NULL};
 static const char *const keepers[] = {"keep", "delete", NULL};
 
 static void clear(struct fetch_account *account, size_t index)
@@ -126,7 +127,8 @@ static void clear(struct fetch_account *account, size_t index)
 
 void fetch_option_clear_rivals(struct fetch_account *account, size_t index)
 {
-    static const char *const *const groups[] = {targets, sources, smtp_sources, keepers};
+    static const char *const *const groups[] = {targets, sources, smtp_sources, imap_sources,
+                                                keepers};
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         bool belongs = false;
         for (const char *const *name = groups[i]; *name != NULL; name++) {
@@ -234,6 +236,44 @@ static struct complaint find_smtp_mistake(const struct fetch_account *account)
     return (struct complaint){0};
 }
 
+/* Of an account whose mail goes into an IMAP folder. */
+static struct complaint find_imap_mistake(const struct fetch_account *account)
+{
+    bool is_implicit = strncmp(account->imap, "imaps:", 6) == 0;
+    if (second_given(account, imap_sources) != NULL) {
+        return (struct complaint){"imap-password-command",
+                                  "the IMAP password has one source; write imap-password-command "
+                                  "or imap-password-file"};
+    }
+    if (account->imap_password_command == NULL && account->imap_password_file == NULL) {
+        return (struct complaint){"imap", "imap needs a password; write imap-password-command = "
+                                          "COMMAND or imap-password-file = FILE too"};
+    }
+    if (account->imap_clear && is_implicit) {
+        return (struct complaint){"imap-clear",
+                                  "imaps:// is TLS from the beginning; write imap:// or remove "
+                                  "imap-clear"};
+    }
+    if (account->imap_clear && (account->imap_ca_file || account->imap_fingerprint)) {
+        return (struct complaint){"imap-clear",
+                                  "imap-clear = yes checks no certificate; remove it, or "
+                                  "imap-ca-file and imap-fingerprint"};
+    }
+    enum sasl_mechanism mechanism = sasl_mechanism_find(bytes_of(account->imap_auth));
+    bool is_known = mechanism != SASL_MECHANISM_COUNT;
+    if (is_known && sasl_mechanism_family(mechanism) == SASL_FAMILY_APOP) {
+        return (struct complaint){"imap-auth", "APOP is POP3's; write auto, USER for LOGIN, or "
+                                               "another mechanism"};
+    }
+    if (account->imap_clear && is_known &&
+        (sasl_mechanism_is_plus(mechanism) ||
+         sasl_mechanism_family(mechanism) == SASL_FAMILY_BEARER)) {
+        return (struct complaint){"imap-auth", "tokens and -PLUS are for TLS only; write another "
+                                               "mechanism, or remove imap-clear"};
+    }
+    return (struct complaint){0};
+}
+
 static struct complaint find_contradiction(const struct fetch_account *account)
 {
     const char *second;
@@ -246,7 +286,8 @@ static struct complaint find_contradiction(const struct fetch_account *account)
     }
     if ((second = second_given(account, targets)) != NULL) {
         return (struct complaint){
-            second, "mail can go to one place; write one of maildir, mbox, pipe, lmtp and smtp"};
+            second,
+            "mail can go to one place; write one of maildir, mbox, pipe, lmtp, smtp and imap"};
     }
     if ((second = second_given(account, sources)) != NULL) {
         return (struct complaint){
@@ -261,6 +302,9 @@ static struct complaint find_contradiction(const struct fetch_account *account)
         return (struct complaint){"lmtp", "lmtp needs a recipient; write rcpt = ADDRESS too"};
     }
     complaint = find_smtp_mistake(account);
+    if (complaint.text == NULL && account->imap != NULL) {
+        complaint = find_imap_mistake(account);
+    }
     if (complaint.text != NULL) {
         return complaint;
     }
@@ -322,8 +366,8 @@ const char *fetch_account_complete(struct fetch_account *account, size_t *index_
         return "out of memory";
     }
     struct complaint complaint = find_contradiction(account);
-    bool has_target =
-        account->maildir || account->mbox || account->pipe || account->lmtp || account->smtp;
+    bool has_target = account->maildir || account->mbox || account->pipe || account->lmtp ||
+                      account->smtp || account->imap;
     if (complaint.text == NULL && !has_target && set_usual_maildir(account) < 0) {
         complaint = (struct complaint){"maildir",
                                        "there is no home folder for ~/Mail; write maildir = DIR"};

@@ -50,13 +50,15 @@ struct fetch_account {
     char *maildir, *mbox, *pipe, *lmtp, *smtp, *rcpt; /* one target is there once it is complete */
     char *smtp_from, *smtp_user, *smtp_password_command, *smtp_password_file;
     char *smtp_ca_file, *smtp_fingerprint;
+    char *imap, *imap_password_command, *imap_password_file, *imap_auth;
+    char *imap_ca_file, *imap_fingerprint, *imap_flags;
     uint32_t port;
     enum fetch_tls tls;
     struct fetch_keep keep;
     uint64_t max_size; /* octets; 0: no limit */
     uint64_t timeout_ms;
     enum oauth_flow oauth_flow;
-    bool keyring, oauth_keyring, delete, trace, smtp_tls;
+    bool keyring, oauth_keyring, delete, trace, smtp_tls, imap_clear, imap_mark;
     uint32_t lines[FETCH_OPTIONS]; /* where each option was given; 0: nowhere */
 };
 

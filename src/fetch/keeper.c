@@ -97,7 +97,7 @@ static int create_target(struct keeper *keeper, struct error *error)
                                  struct error *) = {
         [STORER_TARGET_MAILDIR] = target_maildir_create, [STORER_TARGET_MBOX] = target_mbox_create,
         [STORER_TARGET_PIPE] = target_pipe_create,       [STORER_TARGET_LMTP] = target_lmtp_create,
-        [STORER_TARGET_SMTP] = target_smtp_create,
+        [STORER_TARGET_SMTP] = target_smtp_create,       [STORER_TARGET_IMAP] = target_imap_create,
     };
     const struct storer_options *storer = &keeper->storer;
     struct target_options options = {
@@ -326,27 +326,31 @@ static int put_stored(struct keeper *keeper, struct state_row *row, struct error
     return 0;
 }
 
-static int put_refused(struct keeper *keeper, struct state_row *row, const struct error *reason,
-                       struct error *error)
+/* `index`: of the message in the batch of the target. */
+static int put_refused(struct keeper *keeper, struct pending *refused, size_t index,
+                       const struct error *reason, struct error *error)
 {
+    const struct target_operations *target = keeper->target->operations;
+    struct state_row *row = &refused->row;
     row->refusals++;
     bool is_last = row->refusals >= keeper->storer.refusals_most;
     row->status = is_last ? STATE_QUARANTINED : STATE_REFUSED;
     (void)snprintf(row->reason, sizeof row->reason, "%.*s", (int)sizeof row->reason - 1,
                    reason->text);
-    if (put_row(keeper, keeper->index, row, error) < 0) {
+    if (put_row(keeper, refused->index, row, error) < 0) {
         return -1;
     }
-    struct spool *spool = keeper->target->operations->spool(keeper->target);
-    if (is_last && quarantine_put(state_folder(keeper->state), keeper->storer.account, row, spool,
-                                  error) < 0) {
+    struct spool *spool = is_last ? target->spool(keeper->target, index, error) : NULL;
+    if (is_last &&
+        (spool == NULL || quarantine_put(state_folder(keeper->state), keeper->storer.account, row,
+                                         spool, error) < 0)) {
         return -1;
     }
     if (state_commit(keeper->state, error) < 0) {
         return -1;
     }
     keeper->due_ns = 0;
-    tell(keeper, is_last ? STORER_EVENT_QUARANTINED : STORER_EVENT_REFUSED, keeper->index,
+    tell(keeper, is_last ? STORER_EVENT_QUARANTINED : STORER_EVENT_REFUSED, refused->index,
          is_last ? STORER_QUARANTINED : STORER_REFUSED, reason);
     return 0;
 }
@@ -392,6 +396,41 @@ static void tell_published(struct keeper *keeper, int64_t now)
     keeper->published_count = 0;
 }
 
+/* A message of the batch that was not taken after all: it is as if it had not come. */
+static int put_deferred(struct keeper *keeper, const struct pending *pending,
+                        const struct error *reason, struct error *error)
+{
+    struct known_entry *entry = &keeper->known->entries[pending->index];
+    bool was_refused = pending->row.refusals > 0;
+    if (state_set_unplaced(keeper->state, pending->row.id, error) < 0) {
+        return -1;
+    }
+    entry->row = was_refused ? entry->row : 0;
+    entry->status = STATE_REFUSED;
+    something_waits(keeper);
+    tell(keeper, STORER_EVENT_DEFERRED, pending->index, was_refused ? STORER_REFUSED : STORER_NEW,
+         reason);
+    return 0;
+}
+
+/* What became of the message at `index` of the batch that was published. */
+static int settle(struct keeper *keeper, size_t index, struct error *error)
+{
+    const struct target_operations *target = keeper->target->operations;
+    struct pending *pending = &keeper->batch[index];
+    struct error reason = {0};
+    enum target_outcome outcome =
+        target->outcome == NULL ? TARGET_STORED : target->outcome(keeper->target, index, &reason);
+    if (outcome == TARGET_REFUSED) {
+        return put_refused(keeper, pending, index, &reason, error);
+    }
+    if (outcome == TARGET_DEFERRED) {
+        return put_deferred(keeper, pending, &reason, error);
+    }
+    keeper->published[keeper->published_count++] = pending->index;
+    return 0;
+}
+
 static int publish(struct keeper *keeper, struct error *error)
 {
     if (keeper->batch_count == 0) {
@@ -405,9 +444,10 @@ static int publish(struct keeper *keeper, struct error *error)
         return -1;
     }
     for (size_t i = 0; i < keeper->batch_count; i++) {
-        keeper->published[i] = keeper->batch[i].index;
+        if (settle(keeper, i, error) < 0) {
+            return -1;
+        }
     }
-    keeper->published_count = keeper->batch_count;
     keeper->batch_count = 0;
     keeper->batch_octets = 0;
     keeper->due_ns = 0;
@@ -452,7 +492,8 @@ static int end_at_target(struct keeper *keeper, const struct message_digest *dig
              row.id == 0 ? STORER_NEW : STORER_REFUSED, &reason);
         return 0;
     case TARGET_REFUSED:
-        return put_refused(keeper, &row, &reason, error);
+        return put_refused(keeper, &(struct pending){.index = keeper->index, .row = row}, 0,
+                           &reason, error);
     case TARGET_FAILED:
         break;
     }

@@ -12,6 +12,8 @@
 #include "fetch/account.h"
 #include "fetch/smtp_url.h"
 #include "http/http.h"
+#include "imap/client.h"
+#include "imap/url.h"
 #include "sasl/mechanism.h"
 
 /* Takes `text`, malloc'ed; NULL is no memory. */
@@ -134,6 +136,17 @@ static int parse_auth(const char *value, void *field)
     return take_text(strdup(sasl_mechanism_name(mechanism)), field);
 }
 
+static int parse_imap(const char *value, void *field)
+{
+    struct imap_url url;
+    return imap_url_parse(value, &url) < 0 ? -1 : take_text(strdup(value), field);
+}
+
+static int parse_flags(const char *value, void *field)
+{
+    return *value == '\0' || !imap_are_flags(value) ? -1 : take_text(strdup(value), field);
+}
+
 static int parse_timeout(const char *value, void *field)
 {
     uint64_t *milliseconds = field;
@@ -223,6 +236,11 @@ const struct option_kind option_kind_auth = {
 const struct option_kind option_kind_provider = {parse_provider,
                                                  "google, microsoft, yahoo, aol or custom", 1, 0};
 const struct option_kind option_kind_flow = {parse_flow, "code, device, client or service", 0, 0};
+const struct option_kind option_kind_imap = {
+    parse_imap,
+    "imaps://USER@HOST/FOLDER, or imap://... for STARTTLS; what a URL cannot have as %20", 1, 0};
+const struct option_kind option_kind_flags = {
+    parse_flags, "flags and keywords with blanks between, like \\Seen $Work", 1, 0};
 const struct option_kind option_kind_timeout = {
     parse_timeout, "a number with a unit (ms, s, m), like 90s, of at most an hour", 0, 0};
 const struct option_kind option_kind_keep = {

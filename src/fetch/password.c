@@ -64,7 +64,11 @@ int password_of_output(const struct fetch_account *account, struct bytes output,
 int password_of_line(struct bytes output, struct secret **secret_out, struct error *error)
 {
     struct bytes line;
-    return take_line(output, &line, error) < 0 ? -1 : secret_create(line, secret_out, error);
+    if (take_line(output, &line, error) < 0) {
+        return -1;
+    }
+    return line.size > SECRET_OCTETS_MAX ? secret_create_token(line, secret_out, error)
+                                         : secret_create(line, secret_out, error);
 }
 
 int password_read_file(const char *path, struct secret **secret_out, struct error *error)

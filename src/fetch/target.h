@@ -9,10 +9,10 @@
 
 /* Where messages go, as a table of functions. There are two kinds.
  *
- * Batched (Maildir, mbox): begin, append, end put a message into the batch; prepare makes the batch durable
- * beside its place, and then `place` says of each message where it will be; when the state has that durably,
- * publish gives the batch its places, durably; it is empty then. What a kill has interrupted between the two is
- * told by `recover`.
+ * Batched (Maildir, mbox, IMAP): begin, append, end put a message into the batch; prepare makes the batch durable
+ * beside its place, and then `place` says of each message where it will be, or how it will be known; when the
+ * state has that durably, publish gives the batch its places, durably, as far as each message is taken; it is
+ * empty when the next begins. What a kill has interrupted between the two is told by `recover`.
  *
  * One at a time (pipe, LMTP, SMTP): begin, append, end; end delivers and says what became of the message.
  *
@@ -48,14 +48,18 @@ struct target_operations {
     int (*prepare)(struct target *target, struct error *error);
     void (*place)(const struct target *target, size_t index, char place_out[TARGET_PLACE_OCTETS]);
     int (*publish)(struct target *target, struct error *error);
+    /* What became of a message of the batch that was published last: STORED, DEFERRED or REFUSED. NULL: all
+     * are stored. */
+    enum target_outcome (*outcome)(const struct target *target, size_t index, struct error *reason);
     /* Is what was to have this place there? It is put there if it only waits for that. `recent`: nothing but
      * this program has been killed since, and not long ago. */
     int (*recover)(struct target *target, const char *place, bool recent, bool *there_out,
                    struct error *error);
     /* After the last one: makes it durable, and removes what is left over. */
     int (*recovered)(struct target *target, struct error *error);
-    /* Of the others: the message that was refused, until the next begins. */
-    struct spool *(*spool)(struct target *target);
+    /* Of all that refuse: the message that was refused, until the next begins or this is called again. NULL:
+     * `error` says why it cannot be had. `index`: in the batch. */
+    struct spool *(*spool)(struct target *target, size_t index, struct error *error);
     void (*free)(struct target *target);
 };
 
@@ -79,6 +83,8 @@ int target_maildir_create(const struct target_options *options, struct target **
 int target_mbox_create(const struct target_options *options, struct target **target_out,
                        struct error *error) MUST_CHECK;
 int target_pipe_create(const struct target_options *options, struct target **target_out,
+                       struct error *error) MUST_CHECK;
+int target_imap_create(const struct target_options *options, struct target **target_out,
                        struct error *error) MUST_CHECK;
 int target_lmtp_create(const struct target_options *options, struct target **target_out,
                        struct error *error) MUST_CHECK;

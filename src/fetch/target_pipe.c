@@ -289,8 +289,10 @@ static enum target_outcome pipe_end(struct target *target, struct error *error)
     return outcome;
 }
 
-static struct spool *pipe_spool(struct target *target)
+static struct spool *pipe_spool(struct target *target, size_t index, struct error *error)
 {
+    (void)index;
+    (void)error;
     return &pipe_of(target)->spool;
 }
 

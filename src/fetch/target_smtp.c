@@ -210,8 +210,10 @@ static enum target_outcome smtp_end(struct target *target, struct error *error)
     }
 }
 
-static struct spool *smtp_spool(struct target *target)
+static struct spool *smtp_spool(struct target *target, size_t index, struct error *error)
 {
+    (void)index;
+    (void)error;
     return &smtp_of(target)->spool;
 }
 

@@ -431,6 +431,10 @@ static enum storer_target_kind target_of(const struct fetch_account *account, co
         *place = account->smtp;
         return STORER_TARGET_SMTP;
     }
+    if (account->imap != NULL) {
+        *place = account->imap;
+        return STORER_TARGET_IMAP;
+    }
     *place = account->maildir;
     return STORER_TARGET_MAILDIR;
 }
@@ -467,6 +471,11 @@ void task_start(struct task *task, struct secret *password)
                                                        task->account->host, task->account->port);
     if (task->account->tls == FETCH_TLS_NEVER) {
         task_warn(task, "tls = never: the password and the mail cross the network in the clear");
+    }
+    if (task->account->imap_clear) {
+        task_warn(task,
+                  "imap-clear: the mail goes to the IMAP server in the clear, as the password "
+                  "may");
     }
     if (secure_prepare(task) < 0) {
         finish(task);

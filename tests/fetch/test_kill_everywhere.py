@@ -15,10 +15,10 @@ EVERY = "1" if os.environ.get("RESTANTE_FULL") else "13"
 
 
 @pytest.mark.parametrize("target, doubled", [
-    ("maildir", False), ("mbox", False), pytest.param("pipe", True, marks=pytest.mark.long),
+    ("maildir", False), ("mbox", False), ("imap", False), pytest.param("pipe", True, marks=pytest.mark.long),
     pytest.param("lmtp", True, marks=pytest.mark.long), pytest.param("smtp", True, marks=pytest.mark.long)])
 def test_nothing_is_lost(target, doubled):
-    result = subprocess.run([PROGRAM, "--target", target, "--every", EVERY, "--jobs", "2"],
+    result = subprocess.run([PROGRAM, "--target", target, "--every", EVERY if target != "imap" or EVERY == "1" else "47", "--jobs", "2"],
                             env=dict(os.environ, RESTANTE=str(restante.BINARY)), capture_output=True,
                             text=True, timeout=600)
     assert result.returncode == 0, result.stdout + result.stderr

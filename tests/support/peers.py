@@ -90,6 +90,7 @@ class Dovecot:
     def __init__(self):
         need("usr/lib/dovecot/pop3")
         need("usr/lib/dovecot/lmtp")
+        need("usr/lib/dovecot/imap")
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="restante-dovecot-"))
         self.folder.chmod(0o755)
         self.mail = self.folder / "mail"
@@ -99,7 +100,7 @@ class Dovecot:
         authority = Authority(self.folder)
         self.authority = authority.certificate
         certificate, key = authority.issue("localhost", names="DNS:localhost,IP:127.0.0.1")
-        self.port, self.tls_port, self.lmtp_port = free_ports(3)
+        self.port, self.tls_port, self.lmtp_port, self.imap_port, self.imaps_port = free_ports(5)
         configuration = self.folder / "dovecot.conf"
         configuration.write_text(self.configuration(certificate, key))
         command = [*packages.as_if_installed(TREE), "/usr/sbin/dovecot", "-F", "-c", configuration]
@@ -108,7 +109,8 @@ class Dovecot:
                                             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         self.log.touch()
         try:
-            await_sign(lambda: greets(self.port, b"+OK") and greets(self.lmtp_port, b"220"), self.process, self.log)
+            await_sign(lambda: greets(self.port, b"+OK") and greets(self.lmtp_port, b"220")
+                       and greets(self.imap_port, b"* OK"), self.process, self.log)
         except AssertionError:
             print((self.folder / "stderr").read_text())
             self.close()
@@ -116,7 +118,7 @@ class Dovecot:
 
     def configuration(self, certificate, key):
         return f"""
-protocols = pop3 lmtp
+protocols = pop3 imap lmtp
 base_dir = {self.folder}/run
 state_dir = {self.folder}/state
 log_path = {self.log}
@@ -148,6 +150,15 @@ service pop3-login {{
   }}
   inet_listener pop3s {{
     port = {self.tls_port}
+    ssl = yes
+  }}
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {self.imap_port}
+  }}
+  inet_listener imaps {{
+    port = {self.imaps_port}
     ssl = yes
   }}
 }}
