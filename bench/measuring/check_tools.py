@@ -5,6 +5,7 @@ load generator notices each way in which a server could send something else.
     check_tools.py FLOOR LOAD
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -72,6 +73,18 @@ class Tools(unittest.TestCase):
                 whole = self.accepts(port, "retrieve", maildrop, "--window", window, "--verify")
                 self.assertIn(f'"done": {maildrop.messages},', whole)
                 self.accepts(port, "retrieve", maildrop, "--window", window, "--duration", "20ms")
+
+    def test_ends_within_a_maildrop_when_the_time_is_over(self):
+        port = self.serve()
+        sizes = [int(size) for size in (self.sent / "large.sizes").read_text().split()[2:]]
+        for verify in ([], ["--verify"]):
+            report = json.loads(self.accepts(port, "retrieve", LARGE, "--window", "1", "--partial", "--duration", "1ms",
+                                             *verify))
+            rounds, rest = divmod(report["done"], len(sizes))
+            self.assertEqual(report["octets"], rounds * sum(sizes) + sum(sizes[:rest]))
+        one = json.loads(self.accepts(port, "retrieve", LARGE, "--window", "1", "--partial", "--verify",
+                                      "--duration", "0ms"))
+        self.assertEqual((one["done"], one["octets"]), (1, sizes[0]))
 
     def test_notices_one_wrong_octet(self):
         port = self.serve()
