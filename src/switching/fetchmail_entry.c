@@ -4,6 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Where nothing else is said, fetchmail gives mail to the mail server of this machine. */
+static void translate_smtp(struct fetchmail_entry *entry)
+{
+    struct foreign_account *account = entry->account;
+    bool is_here = entry->smtphost[0] == '\0' || strcmp(entry->smtphost, "localhost") == 0;
+    char *slash = strchr(entry->smtphost, '/');
+    if (entry->local_names != 1 || strchr(entry->smtphost, ':') != NULL) {
+        foreign_unset(account, "rcpt");
+        foreign_note(&account->notes, entry->line,
+                     "fetchmail gave this mail to a mail server; here it goes into a Maildir, "
+                     "unless you write "
+                     "smtp = smtp://HOST and rcpt = ADDRESS");
+        return;
+    }
+    if (slash != NULL) {
+        *slash = ':';
+    }
+    foreign_set(account, "smtp", "smtp://%s", is_here ? "localhost" : entry->smtphost);
+    if (is_here) {
+        foreign_set(account, "smtp-tls", "no");
+    }
+    if (strchr(entry->local, '@') == NULL) {
+        foreign_set(account, "rcpt", "%s@localhost", entry->local);
+    }
+}
+
 static void translate_target(struct fetchmail_entry *entry)
 {
     struct foreign_account *account = entry->account;
@@ -41,13 +67,7 @@ static void translate_target(struct fetchmail_entry *entry)
         }
         foreign_set(account, "lmtp", "%s", entry->smtphost);
     } else {
-        foreign_unset(account, "rcpt");
-        foreign_note(
-            &account->notes, entry->line,
-            "fetchmail gave this mail to the mail server %s; here it goes into a Maildir, unless "
-            "you write pipe = COMMAND, such as /usr/sbin/sendmail -i %s",
-            entry->smtphost[0] != '\0' ? entry->smtphost : "of this machine",
-            entry->local_names == 1 ? entry->local : "NAME");
+        translate_smtp(entry);
     }
 }
 

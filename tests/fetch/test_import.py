@@ -326,7 +326,9 @@ skip imap.example.net proto imap user x pass y
         "second.example.net-2": {
             "timeout": "60s", "user": "keep", "max-size": "100000", "host": "real.example.net", "keep": "yes",
             "ca-file": "/etc/ca.pem", "password-file": f"{passwords}/second.example.net-2"},
-        "second.example.net-3": {"timeout": "60s", "user": "jack", "max-size": "100000", "host": "real.example.net"}}
+        "second.example.net-3": {
+            "timeout": "60s", "user": "jack", "max-size": "100000", "host": "real.example.net",
+            "rcpt": "me@localhost", "smtp": "smtp://localhost", "smtp-tls": "no"}}
     assert b"line 9: fetchlimit has no counterpart" in result.stdout
     assert b"imap.example.net is not fetched by POP3: left out" in result.stderr
     assert b"set daemon 300" in result.stderr
