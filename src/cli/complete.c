@@ -175,7 +175,7 @@ static bool is_harmless(const char *text)
 /* A mistake in the file is for fetch to tell. */
 static void offer_accounts(const char *path)
 {
-    struct fetch_configuration configuration;
+    struct fetch_configuration configuration = {0};
     (void)!fetch_configuration_load(&configuration, path);
     for (size_t i = 0; i < configuration.count; i++) {
         const struct fetch_account *account = configuration.accounts[i];

@@ -91,15 +91,16 @@ static int take_run_option(struct fetch_command *command, enum run_option option
         command->mark_seen = true;
         return 0;
     case RUN_DISCOVER:
-        command->mode = fetch_discover;
         command->address = optarg;
-        return 0;
+        return set_mode(command, fetch_discover);
     case RUN_IMPORT:
         command->import = optarg;
         return set_mode(command, fetch_import);
     case RUN_IMPORT_FROM:
         command->import_from = optarg;
         return 0;
+    case RUN_SETUP:
+        return set_mode(command, fetch_setup);
     case RUN_JSON:
         command->output.json = true;
         return 0;
@@ -113,11 +114,9 @@ static int take_run_option(struct fetch_command *command, enum run_option option
         command->state_folder = optarg;
         return 0;
     case RUN_AUTHORIZE:
-        command->mode = fetch_authorize;
-        return 0;
+        return set_mode(command, fetch_authorize);
     case RUN_HELP:
-        command->mode = fetch_help;
-        return 0;
+        return set_mode(command, fetch_help);
     case RUN_OPTIONS:
         break;
     }

@@ -47,6 +47,7 @@ int fetch_discover(struct fetch_command *command);
 int fetch_authorize(struct fetch_command *command);
 int fetch_import(struct fetch_command *command);
 int fetch_help(struct fetch_command *command);
+int fetch_setup(struct fetch_command *command);
 int fetch_watch(struct fetch_command *command);
 int fetch_show_status(struct fetch_command *command);
 

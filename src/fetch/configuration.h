@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "fetch/account.h"
 
-/* The accounts of fetch.conf, one section each, in the order of the files. */
+/* The accounts of fetch.conf, one section each, in the order of the files. Begins as {0}. */
 struct fetch_configuration {
     struct fetch_account **accounts;
     size_t count;
@@ -30,6 +30,15 @@ int fetch_configuration_complete(struct fetch_configuration *configuration,
 /* NULL: there is none of that name. */
 struct fetch_account *fetch_configuration_find(const struct fetch_configuration *configuration,
                                                const char *name);
+/* Where the accounts are if no path is given; malloc'ed. NULL: no memory, no home. */
+char *fetch_configuration_path(void);
+/* Makes the folders that the file `path` is to lie in, as far as they are missing, 0700. */
+int fetch_configuration_make_folder(const char *path, struct error *error) MUST_CHECK;
+/* Appends a section, the text `section`, to the file `path`, NULL as above, which is made if it is missing, 0600. Its
+ * account is called `name`; ERROR_USAGE: there is one already, and nothing is changed. ERROR_CONFIGURATION: the
+ * accounts have a mistake. */
+int fetch_configuration_add(const char *path, const char *name, const char *section,
+                            struct error *error) MUST_CHECK;
 void fetch_configuration_finish(struct fetch_configuration *configuration);
 
 #endif
