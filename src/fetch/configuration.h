@@ -30,8 +30,6 @@ int fetch_configuration_complete(struct fetch_configuration *configuration,
 /* NULL: there is none of that name. */
 struct fetch_account *fetch_configuration_find(const struct fetch_configuration *configuration,
                                                const char *name);
-/* Where the accounts are if no path is given; malloc'ed. NULL: no memory, no home. */
-char *fetch_configuration_path(void);
 /* Makes the folders that the file `path` is to lie in, as far as they are missing, 0700. */
 int fetch_configuration_make_folder(const char *path, struct error *error) MUST_CHECK;
 /* Appends a section, the text `section`, to the file `path`, NULL as above, which is made if it is missing, 0600. Its
