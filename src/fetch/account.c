@@ -106,7 +106,8 @@ bool fetch_account_uses_token(const struct fetch_account *account)
 }
 
 /* Options of which an account has one. */
-static const char *const targets[] = {"maildir", "mbox", "pipe", "lmtp", "smtp", "imap", NULL};
+static const char *const targets[] = {"maildir", "mbox", "pipe",  "lmtp",
+                                      "smtp",    "imap", "gmail", NULL};
 static const char *const sources[] = {"password-command", "password-file", "keyring",
                                       "token-command",    "oauth",         NULL};
 static const char *const smtp_sources[] = {"smtp-password-command", "smtp-password-file", NULL};
@@ -274,6 +275,25 @@ static struct complaint find_imap_mistake(const struct fetch_account *account)
     return (struct complaint){0};
 }
 
+static struct complaint find_gmail_mistake(const struct fetch_account *account)
+{
+    static const char *const names[] = {"gmail-token-command", "gmail-label", "gmail-never-spam",
+                                        "gmail-url", NULL};
+    for (const char *const *name = names; account->gmail == NULL && *name != NULL; name++) {
+        if (is_given(account, *name)) {
+            return (struct complaint){*name, "it is for gmail; write gmail = ADDRESS too, or "
+                                             "remove it"};
+        }
+    }
+    bool is_google = account->oauth == NULL || strcmp(account->oauth, "google") == 0 ||
+                     strcmp(account->oauth, "custom") == 0;
+    if (account->gmail != NULL && account->gmail_token_command == NULL && !is_google) {
+        return (struct complaint){"gmail", "the client of another provider gets no tokens for "
+                                           "Gmail; write gmail-token-command = COMMAND"};
+    }
+    return (struct complaint){0};
+}
+
 static struct complaint find_contradiction(const struct fetch_account *account)
 {
     const char *second;
@@ -285,9 +305,8 @@ static struct complaint find_contradiction(const struct fetch_account *account)
         return (struct complaint){"user", "user is missing; write the name to log in with"};
     }
     if ((second = second_given(account, targets)) != NULL) {
-        return (struct complaint){
-            second,
-            "mail can go to one place; write one of maildir, mbox, pipe, lmtp, smtp and imap"};
+        return (struct complaint){second, "mail can go to one place; write one of maildir, mbox, "
+                                          "pipe, lmtp, smtp, imap and gmail"};
     }
     if ((second = second_given(account, sources)) != NULL) {
         return (struct complaint){
@@ -304,6 +323,9 @@ static struct complaint find_contradiction(const struct fetch_account *account)
     complaint = find_smtp_mistake(account);
     if (complaint.text == NULL && account->imap != NULL) {
         complaint = find_imap_mistake(account);
+    }
+    if (complaint.text == NULL) {
+        complaint = find_gmail_mistake(account);
     }
     if (complaint.text != NULL) {
         return complaint;
@@ -367,7 +389,7 @@ const char *fetch_account_complete(struct fetch_account *account, size_t *index_
     }
     struct complaint complaint = find_contradiction(account);
     bool has_target = account->maildir || account->mbox || account->pipe || account->lmtp ||
-                      account->smtp || account->imap;
+                      account->smtp || account->imap || account->gmail;
     if (complaint.text == NULL && !has_target && set_usual_maildir(account) < 0) {
         complaint = (struct complaint){"maildir",
                                        "there is no home folder for ~/Mail; write maildir = DIR"};

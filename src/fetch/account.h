@@ -47,18 +47,20 @@ struct fetch_account {
     char *auth;                  /* "auto", "USER", or a name of sasl/mechanisms.def */
     char *filter;
     char *on_new, *on_error, *alive_url;
-    char *maildir, *mbox, *pipe, *lmtp, *smtp, *rcpt; /* one target is there once it is complete */
+    char *maildir, *mbox, *pipe, *lmtp, *smtp, *gmail,
+        *rcpt; /* one target is there once it is complete */
     char *smtp_from, *smtp_user, *smtp_password_command, *smtp_password_file;
     char *smtp_ca_file, *smtp_fingerprint;
     char *imap, *imap_password_command, *imap_password_file, *imap_auth;
     char *imap_ca_file, *imap_fingerprint, *imap_flags;
+    char *gmail_token_command, *gmail_label, *gmail_url;
     uint32_t port;
     enum fetch_tls tls;
     struct fetch_keep keep;
     uint64_t max_size; /* octets; 0: no limit */
     uint64_t timeout_ms;
     enum oauth_flow oauth_flow;
-    bool keyring, oauth_keyring, delete, trace, smtp_tls, imap_clear, imap_mark;
+    bool keyring, oauth_keyring, delete, trace, smtp_tls, imap_clear, imap_mark, gmail_never_spam;
     uint32_t lines[FETCH_OPTIONS]; /* where each option was given; 0: nowhere */
 };
 

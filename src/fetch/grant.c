@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fetch/grant.h"
 
+#include <string.h>
+
 void fetch_grant_make(const struct fetch_account *account, enum oauth_use use, const char *user,
                       struct oauth_grant *grant_out)
 {
@@ -22,12 +24,25 @@ void fetch_grant_make(const struct fetch_account *account, enum oauth_use use, c
                                       .cancel = -1};
 }
 
+void fetch_grant_make_gmail(const struct fetch_account *account, struct oauth_grant *grant_out)
+{
+    bool is_custom = account->oauth != NULL && strcmp(account->oauth, "custom") == 0;
+    fetch_grant_make(account, OAUTH_FOR_GMAIL, account->gmail, grant_out);
+    if (!is_custom) {
+        grant_out->provider = "google";
+        grant_out->scope = NULL; /* what is given is POP3's */
+    }
+}
+
 size_t fetch_grants_list(const struct fetch_account *account,
                          struct oauth_grant grants_out[FETCH_GRANTS_MAX])
 {
     size_t count = 0;
     if (account->oauth != NULL) {
         fetch_grant_make(account, OAUTH_FOR_POP3, account->user, &grants_out[count++]);
+    }
+    if (account->gmail != NULL && account->gmail_token_command == NULL) {
+        fetch_grant_make_gmail(account, &grants_out[count++]);
     }
     return count;
 }

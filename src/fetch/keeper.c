@@ -98,6 +98,7 @@ static int create_target(struct keeper *keeper, struct error *error)
         [STORER_TARGET_MAILDIR] = target_maildir_create, [STORER_TARGET_MBOX] = target_mbox_create,
         [STORER_TARGET_PIPE] = target_pipe_create,       [STORER_TARGET_LMTP] = target_lmtp_create,
         [STORER_TARGET_SMTP] = target_smtp_create,       [STORER_TARGET_IMAP] = target_imap_create,
+        [STORER_TARGET_GMAIL] = target_gmail_create,
     };
     const struct storer_options *storer = &keeper->storer;
     struct target_options options = {

@@ -184,6 +184,22 @@ static int parse_keep(const char *value, void *field)
     return 0;
 }
 
+static int parse_address(const char *value, void *field)
+{
+    struct bytes text = bytes_of(value);
+    size_t at = bytes_find(text, '@');
+    bool good = at > 0 && at + 1 < text.size && text.size < 255;
+    for (size_t i = 0; i < text.size; i++) {
+        good = good && text.data[i] > ' ' && text.data[i] < 0x7F;
+    }
+    return good ? take_text(strdup(value), field) : -1;
+}
+
+static int parse_http_url(const char *value, void *field)
+{
+    return http_url_check(value, NULL) ? take_text(strdup(value), field) : -1;
+}
+
 static int parse_smtp_url(const char *value, void *field)
 {
     struct smtp_url url;
@@ -249,4 +265,8 @@ const struct option_kind option_kind_keep = {
 const struct option_kind option_kind_smtp_url = {
     parse_smtp_url,
     "smtp://HOST, smtps://HOST, or one of them with :PORT (the name goes to smtp-user)", 1, 0};
+const struct option_kind option_kind_address = {
+    parse_address, "the address of the mailbox, like me@gmail.com", 1, 0};
+const struct option_kind option_kind_http_url = {
+    parse_http_url, "https://HOST, or http:// to this machine, without a slash at its end", 1, 0};
 const struct option_kind option_kind_size = {parse_size, "a size, like 20M; 0 is no limit", 0, 0};

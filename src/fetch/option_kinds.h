@@ -14,6 +14,7 @@ struct option_kind {
 extern const struct option_kind option_kind_text, option_kind_url, option_kind_path,
     option_kind_port, option_kind_boolean, option_kind_tls, option_kind_fingerprint,
     option_kind_auth, option_kind_timeout, option_kind_keep, option_kind_size, option_kind_smtp_url,
-    option_kind_provider, option_kind_flow, option_kind_imap, option_kind_flags;
+    option_kind_provider, option_kind_flow, option_kind_imap, option_kind_flags,
+    option_kind_address, option_kind_http_url;
 
 #endif

@@ -3,7 +3,7 @@
 #define RESTANTE_FETCH_STORER_H
 
 /* The storer of one account: a thread that owns all that may block, which is what is known of the account's
- * messages (SQLite) and the place they go to (Maildir, mbox, command, LMTP, SMTP, IMAP). The network's side runs on a
+ * messages (SQLite) and the place they go to (Maildir, mbox, command, LMTP, SMTP, IMAP, Gmail). The network's side runs on a
  * loop and talks to it by the calls below; what comes of them is told by events on the same loop. Every
  * call returns at once, and no event comes from within a call.
  *
@@ -50,7 +50,8 @@ enum storer_target_kind {
     STORER_TARGET_PIPE, /* `place`: a command for /bin/sh -c; the message on its standard input */
     STORER_TARGET_LMTP, /* `place`: HOST:PORT, [ADDRESS]:PORT or /path/of/a/socket */
     STORER_TARGET_SMTP, /* `place`: a URL; `described` says the rest */
-    STORER_TARGET_IMAP  /* `place`: a URL, with the folder; `described` says the rest */
+    STORER_TARGET_IMAP, /* `place`: a URL, with the folder; `described` says the rest */
+    STORER_TARGET_GMAIL /* `place`: the mailbox; `described` says the rest */
 };
 
 /* All texts are borrowed until FINISHED. */

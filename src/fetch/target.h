@@ -9,8 +9,8 @@
 
 /* Where messages go, as a table of functions. There are two kinds.
  *
- * Batched (Maildir, mbox, IMAP): begin, append, end put a message into the batch; prepare makes the batch durable
- * beside its place, and then `place` says of each message where it will be, or how it will be known; when the
+ * Batched (Maildir, mbox, IMAP, Gmail): begin, append, end put a message into the batch; prepare makes the batch
+ * durable beside its place, and then `place` says of each message where it will be, or how it will be known; when the
  * state has that durably, publish gives the batch its places, durably, as far as each message is taken; it is
  * empty when the next begins. What a kill has interrupted between the two is told by `recover`.
  *
@@ -88,6 +88,8 @@ int target_imap_create(const struct target_options *options, struct target **tar
                        struct error *error) MUST_CHECK;
 int target_lmtp_create(const struct target_options *options, struct target **target_out,
                        struct error *error) MUST_CHECK;
+int target_gmail_create(const struct target_options *options, struct target **target_out,
+                        struct error *error) MUST_CHECK;
 int target_smtp_create(const struct target_options *options, struct target **target_out,
                        struct error *error) MUST_CHECK;
 

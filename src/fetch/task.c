@@ -435,6 +435,10 @@ static enum storer_target_kind target_of(const struct fetch_account *account, co
         *place = account->imap;
         return STORER_TARGET_IMAP;
     }
+    if (account->gmail != NULL) {
+        *place = account->gmail;
+        return STORER_TARGET_GMAIL;
+    }
     *place = account->maildir;
     return STORER_TARGET_MAILDIR;
 }

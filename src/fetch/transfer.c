@@ -85,8 +85,8 @@ static size_t pick(struct task *task)
 static bool fits(const struct task *task, uint64_t octets)
 {
     const struct task_transfer *transfer = &task->transfer;
-    bool slow =
-        task->account->pipe != NULL || task->account->lmtp != NULL || task->account->smtp != NULL;
+    bool slow = task->account->pipe != NULL || task->account->lmtp != NULL ||
+                task->account->smtp != NULL || task->account->gmail != NULL;
     if (slow) {
         uint64_t underway = transfer->octets_in_flight + transfer->octets_awaited;
         return (transfer->in_flight == 0 && transfer->awaited == 0) ||
