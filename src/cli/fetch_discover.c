@@ -46,7 +46,7 @@ static void print_section(const struct discovery *discovery, const char *ca_file
     }
     (void)printf("user = %s\n", server->user);
     (void)puts(server->wants_token
-                   ? "# It wants an access token, not a password: see token-command in "
+                   ? "# It wants an access token, not a password: see oauth, and token-command, in "
                      "restante-fetch(1).\nauth = xoauth2"
                    : "# The password is asked for, unless password-command, password-file or "
                      "keyring says it.");

@@ -251,7 +251,10 @@ static bool try_login_by_either_name(struct setup *setup)
 
 static bool ask_token(struct setup *setup)
 {
-    (void)puts("This server wants an access token of OAuth 2.0, not a password.");
+    (void)puts(
+        "This server wants an access token of OAuth 2.0, not a password. A command may print "
+        "one;\nfor Google, Microsoft, Yahoo and AOL write oauth in fetch.conf instead "
+        "(restante-fetch(1)).");
     return ask_option(setup, "A command that prints one", "token-command", "") &&
            set(setup, "auth", "xoauth2");
 }
