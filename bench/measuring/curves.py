@@ -10,8 +10,8 @@ import corpus
 from cases import Wrong
 from more_cases import Idle, fill_with_links
 
-STYLE = """set terminal svg size 720,440 font 'sans-serif,13' background '#ffffff'
-set key below
+STYLE = """set terminal svg size 720,480 font 'sans-serif,13' background '#ffffff'
+set key below width -2
 set grid
 set style data linespoints
 """
@@ -66,22 +66,20 @@ class LoginTime(Curve):
 
 
 class Memory(Curve):
-    name, title = "memory", "Memory (PSS) of all idle sessions"
-    x, y = "idle sessions", "relative to Restante's first point: before login, plain"
+    name, title = "memory", "Memory (PSS) of the whole server with idle sessions"
+    x, y = "idle sessions", "relative to Restante with 10"
     logarithmic = "xy"
 
     def __init__(self, most):
         self.counts = [count for count in (10, 30, 90, 300, 1_000, 3_000, 10_000) if count <= most]
 
     def lines(self, load, server):
+        counts = [count for count in self.counts if count <= server.most_idle]
         for tls in (False, True):
             for logged_in in (False, True):
-                if tls and server.tls_port is None:
-                    continue
-                idle = Idle(self.counts[-1], logged_in, tls)
-                where = f"{'after' if logged_in else 'before'} login, {'TLS' if tls else 'plain'}"
-                yield f"{server.title}, {where}", ((count, idle.measure(server, count) * count)
-                                                      for count in self.counts if count <= server.most_idle)
+                if not tls or server.tls_port is not None:
+                    where = f"{'after' if logged_in else 'before'} login{', TLS' if tls else ''}"
+                    yield f"{server.title}, {where}", Idle(counts[-1], logged_in, tls).grow(server, counts)
 
 
 def link_drop(context, size):

@@ -132,22 +132,25 @@ class Idle(Case):
 
     def measure(self, server, count):
         """Octets a session, the first tenth not counted: they bring into memory what all share."""
+        (first, before), (_, after) = self.grow(server, (count // 10, count))
+        return (after - before) / (count - first)
+
+    def grow(self, server, counts):
+        """(sessions, octets of the whole server) at each of these counts."""
         server.restart()
         context = client.tls_context() if self.tls else None
         port = server.tls_port if self.tls else server.port
         client.Session(port, context).log_in("idle-0000").quit()
-        sessions, first, before = [], count // 10, 0
+        sessions = []
         try:
-            for number in range(count):
-                if number == first:
-                    time.sleep(0.3)
-                    before = server.group.memory()
-                session = client.Session(port, context)
-                if self.logged_in:
-                    session.log_in(f"idle-{number:04}")
-                sessions.append(session)
-            time.sleep(0.3)
-            return (server.group.memory() - before) / (count - first)
+            for count in counts:
+                while len(sessions) < count:
+                    session = client.Session(port, context)
+                    sessions.append(session)
+                    if self.logged_in:
+                        session.log_in(f"idle-{len(sessions) - 1:04}")
+                time.sleep(0.3)
+                yield count, server.group.memory()
         finally:
             for session in sessions:
                 session.socket.close()
