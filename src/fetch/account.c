@@ -9,6 +9,7 @@
 #include "fetch/option_kinds.h"
 #include "fetch/smtp_url.h"
 #include "fetch/state_name.h"
+#include "imap/url.h"
 #include "sasl/mechanism.h"
 
 static const struct row {
@@ -51,6 +52,7 @@ struct fetch_account *fetch_account_free(struct fetch_account *account)
     }
     free(account->name);
     free(account->file);
+    free(account->imap_user);
     free(account);
     return NULL;
 }
@@ -111,7 +113,8 @@ static const char *const targets[] = {"maildir", "mbox", "pipe",  "lmtp",
 static const char *const sources[] = {"password-command", "password-file", "keyring",
                                       "token-command",    "oauth",         NULL};
 static const char *const smtp_sources[] = {"smtp-password-command", "smtp-password-file", NULL};
-static const char *const imap_sources[] = {"imap-password-command", "imap-password-file", NULL};
+static const char *const imap_sources[] = {"imap-password-command", "imap-password-file",
+                                           "imap-oauth", NULL};
 static const char *const keepers[] = {"keep", "delete", NULL};
 
 static void clear(struct fetch_account *account, size_t index)
@@ -149,6 +152,43 @@ struct complaint {
     const char *text;
 };
 
+/* Of an account that logs in by tokens where its mail goes. */
+static struct complaint find_imap_oauth_mistake(const struct fetch_account *account)
+{
+    bool is_shared = account->oauth == NULL || strcmp(account->oauth, account->imap_oauth) == 0;
+    bool by_token = strcmp(account->imap_auth, "auto") == 0 ||
+                    strcmp(account->imap_auth, "OAUTHBEARER") == 0 ||
+                    strcmp(account->imap_auth, "XOAUTH2") == 0;
+    bool by_secret = account->oauth_flow == OAUTH_BY_CLIENT;
+    if (!by_token) {
+        return (struct complaint){
+            "imap-auth", "imap-oauth gets tokens, which other mechanisms do not take; write auto, "
+                         "oauthbearer or xoauth2"};
+    }
+    if (account->imap_clear) {
+        return (struct complaint){"imap-clear", "who reads a token can use it, so it is sent under "
+                                                "TLS only; remove imap-clear"};
+    }
+    if (!is_shared &&
+        (strcmp(account->imap_oauth, "custom") == 0 || account->oauth_flow == OAUTH_BY_SERVICE)) {
+        return (struct complaint){"imap-oauth", "the URLs and the service account are of the "
+                                                "provider of oauth; write imap-password-command = "
+                                                "COMMAND, which prints a token, and imap-auth = "
+                                                "xoauth2"};
+    }
+    if (!is_shared && account->imap_oauth_client_id == NULL) {
+        return (struct complaint){"imap-oauth", "the client of oauth is another provider's; write "
+                                                "imap-oauth-client-id = ID too"};
+    }
+    if (account->imap_oauth_client_id != NULL && by_secret &&
+        account->imap_oauth_client_secret_file == NULL) {
+        return (struct complaint){"imap-oauth-client-id",
+                                  "oauth-flow = client needs the client's secret; write "
+                                  "imap-oauth-client-secret-file = FILE too"};
+    }
+    return (struct complaint){0};
+}
+
 /* What is wrong with where tokens are to come from. */
 static struct complaint find_grant_mistake(const struct fetch_account *account)
 {
@@ -162,10 +202,17 @@ static struct complaint find_grant_mistake(const struct fetch_account *account)
             "auth", "oauth gets tokens, which other mechanisms do not take; write auto, "
                     "oauthbearer or xoauth2"};
     }
+    if (account->imap != NULL && account->imap_oauth != NULL) {
+        struct complaint complaint = find_imap_oauth_mistake(account);
+        if (complaint.text != NULL) {
+            return complaint;
+        }
+    }
     for (size_t i = 0; i < count; i++) {
         const char *mistake = oauth_grant_mistake(&grants[i]);
         if (mistake != NULL) {
-            return (struct complaint){"oauth", mistake};
+            return (struct complaint){grants[i].use == OAUTH_FOR_IMAP ? "imap-oauth" : "oauth",
+                                      mistake};
         }
     }
     return (struct complaint){0};
@@ -237,18 +284,31 @@ static struct complaint find_smtp_mistake(const struct fetch_account *account)
     return (struct complaint){0};
 }
 
+static const char *const of_imap_oauth[] = {"imap-oauth-client-id", "imap-oauth-client-secret-file",
+                                            "imap-oauth-scope", NULL};
+
 /* Of an account whose mail goes into an IMAP folder. */
 static struct complaint find_imap_mistake(const struct fetch_account *account)
 {
     bool is_implicit = strncmp(account->imap, "imaps:", 6) == 0;
-    if (second_given(account, imap_sources) != NULL) {
-        return (struct complaint){"imap-password-command",
-                                  "the IMAP password has one source; write imap-password-command "
-                                  "or imap-password-file"};
+    const char *second = second_given(account, imap_sources);
+    if (second != NULL) {
+        return (struct complaint){second, "the IMAP password has one source; write one of "
+                                          "imap-password-command, imap-password-file and "
+                                          "imap-oauth"};
     }
-    if (account->imap_password_command == NULL && account->imap_password_file == NULL) {
+    for (const char *const *name = of_imap_oauth; account->imap_oauth == NULL && *name != NULL;
+         name++) {
+        if (is_given(account, *name)) {
+            return (struct complaint){*name, "it is for imap-oauth; write imap-oauth = PROVIDER "
+                                             "too, or remove it"};
+        }
+    }
+    if (account->imap_password_command == NULL && account->imap_password_file == NULL &&
+        account->imap_oauth == NULL) {
         return (struct complaint){"imap", "imap needs a password; write imap-password-command = "
-                                          "COMMAND or imap-password-file = FILE too"};
+                                          "COMMAND, imap-password-file = FILE or imap-oauth = "
+                                          "PROVIDER too"};
     }
     if (account->imap_clear && is_implicit) {
         return (struct complaint){"imap-clear",
@@ -373,6 +433,14 @@ char *fetch_account_usual_maildir(const char *name)
     return path;
 }
 
+static int set_imap_user(struct fetch_account *account)
+{
+    struct imap_url url; /* it was one when it was given */
+    free(account->imap_user);
+    account->imap_user = imap_url_parse(account->imap, &url) == 0 ? strdup(url.user) : NULL;
+    return account->imap_user == NULL ? -1 : 0;
+}
+
 const char *fetch_account_complete(struct fetch_account *account, size_t *index_out)
 {
     for (size_t i = 0; i < FETCH_OPTIONS; i++) {
@@ -385,6 +453,10 @@ const char *fetch_account_complete(struct fetch_account *account, size_t *index_
     const char *host = oauth_provider_pop3_host(account->oauth);
     if (account->host == NULL && host != NULL && (account->host = strdup(host)) == NULL) {
         *index_out = fetch_option_find("host");
+        return "out of memory";
+    }
+    if (account->imap != NULL && set_imap_user(account) < 0) {
+        *index_out = fetch_option_find("imap");
         return "out of memory";
     }
     struct complaint complaint = find_contradiction(account);

@@ -53,6 +53,8 @@ struct fetch_account {
     char *smtp_ca_file, *smtp_fingerprint;
     char *imap, *imap_password_command, *imap_password_file, *imap_auth;
     char *imap_ca_file, *imap_fingerprint, *imap_flags;
+    char *imap_user; /* of `imap`, decoded; once it is complete */
+    char *imap_oauth, *imap_oauth_client_id, *imap_oauth_client_secret_file, *imap_oauth_scope;
     char *gmail_token_command, *gmail_label, *gmail_url;
     uint32_t port;
     enum fetch_tls tls;

@@ -34,6 +34,32 @@ void fetch_grant_make_gmail(const struct fetch_account *account, struct oauth_gr
     }
 }
 
+void fetch_grant_make_imap(const struct fetch_account *account, struct oauth_grant *grant_out)
+{
+    bool is_shared = account->oauth == NULL || strcmp(account->oauth, account->imap_oauth) == 0;
+    bool is_custom = strcmp(account->imap_oauth, "custom") == 0;
+    fetch_grant_make(account, OAUTH_FOR_IMAP, account->imap_user, grant_out);
+    grant_out->provider = account->imap_oauth;
+    if (!is_shared) {
+        grant_out->client_id = grant_out->client_secret_file = NULL;
+        grant_out->service_account_file = grant_out->tenant = grant_out->issuer = NULL;
+        grant_out->authorize_url = grant_out->token_url = grant_out->device_url = NULL;
+    }
+    if (!is_custom) {
+        grant_out->scope = NULL; /* what is given is POP3's */
+    }
+    if (account->imap_oauth_client_id != NULL) {
+        grant_out->client_id = account->imap_oauth_client_id;
+        grant_out->client_secret_file = NULL; /* the other client's */
+    }
+    if (account->imap_oauth_client_secret_file != NULL) {
+        grant_out->client_secret_file = account->imap_oauth_client_secret_file;
+    }
+    if (account->imap_oauth_scope != NULL) {
+        grant_out->scope = account->imap_oauth_scope;
+    }
+}
+
 size_t fetch_grants_list(const struct fetch_account *account,
                          struct oauth_grant grants_out[FETCH_GRANTS_MAX])
 {
@@ -43,6 +69,9 @@ size_t fetch_grants_list(const struct fetch_account *account,
     }
     if (account->gmail != NULL && account->gmail_token_command == NULL) {
         fetch_grant_make_gmail(account, &grants_out[count++]);
+    }
+    if (account->imap != NULL && account->imap_oauth != NULL) {
+        fetch_grant_make_imap(account, &grants_out[count++]);
     }
     return count;
 }

@@ -59,6 +59,7 @@ void imap_session_free(struct imap_session *session)
     imap_session_close(session);
     session->tls = tls_client_context_free(session->tls);
     session->secret = secret_free(session->secret);
+    session->refused = secret_free(session->refused);
     if (session->memory != NULL) {
         explicit_bzero(session->memory, imap_client_size()); /* a password may be in its output */
     }
@@ -330,11 +331,8 @@ static int connect_to_server(struct imap_session *session, struct error *error)
     return 0;
 }
 
-int imap_session_open(struct imap_session *session, struct error *error)
+static int open_once(struct imap_session *session, struct error *error)
 {
-    if (session->client != NULL) {
-        return 0;
-    }
     if (connect_to_server(session, error) < 0) {
         return -1;
     }
@@ -345,4 +343,18 @@ int imap_session_open(struct imap_session *session, struct error *error)
         return -1;
     }
     return 0;
+}
+
+/* A token may end before it expires: it is taken back, or a clock is wrong. Another one is asked for, once. */
+int imap_session_open(struct imap_session *session, struct error *error)
+{
+    if (session->client != NULL) {
+        return 0;
+    }
+    int result = open_once(session, error);
+    if (result < 0 && session->refused != NULL) {
+        result = open_once(session, error);
+        session->refused = secret_free(session->refused);
+    }
+    return result;
 }

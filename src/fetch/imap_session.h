@@ -20,6 +20,7 @@ struct imap_session {
     char place[320];                                         /* HOST:PORT */
     struct tls_client_context *tls;                          /* NULL: in the clear */
     struct secret *secret;                                   /* NULL: not asked for yet */
+    struct secret *refused; /* a token that the server does not take; NULL: there is none */
     struct blocking_stream stream;
     struct imap_client *client; /* in `memory`, while connected */
     void *memory;
