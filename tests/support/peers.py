@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Debian's POP3 servers, unpacked by scripts/bootstrap and run where they lie over /usr."""
 
+import contextlib
 import grp
 import os
 import pathlib
 import pwd
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -365,3 +367,81 @@ class Courier(SystemAccounts):
     def close(self):
         end(self.daemon)
         super().close()
+
+
+class Cyrus:
+    """IMAP alone; bob has the password `secret`."""
+
+    name = "Cyrus"
+
+    def __init__(self):
+        for program in ("usr/sbin/cyrmaster", "usr/sbin/saslpasswd2", "usr/lib/cyrus/bin/imapd"):
+            need(program)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="restante-cyrus-"))
+        self.folder.chmod(0o755)
+        self.log = self.folder / "log"
+        self.port, = free_ports(1)
+        uid = restante.PLAIN_UID + 1
+        for place in ("etc", "lib", "mail", "proc", "lock"):
+            (self.folder / place).mkdir()
+            if place != "etc":
+                os.chown(self.folder / place, uid, OWNER.pw_gid)
+        self.write_configuration(uid)
+        wrapper = packages.as_if_installed(
+            TREE, f'mount -t overlay overlay -o "lowerdir={self.folder}/etc:{TREE}/etc:/etc" /etc')
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        accounts = self.folder / "sasldb2"
+        subprocess.run([*wrapper, "saslpasswd2", "-p", "-c", "-f", accounts, "-u", "localhost", "bob"], input=b"secret",
+                       env=environment, check=True, capture_output=True)
+        os.chown(accounts, uid, OWNER.pw_gid)
+        with open(self.log, "wb") as log:
+            # it ends its process group with itself
+            self.process = subprocess.Popen([*wrapper, "/usr/sbin/cyrmaster", "-D", "-p", self.folder / "pid"],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+                                            start_new_session=True)
+        try:
+            await_sign(lambda: greets(self.port, b"* OK"), self.process, self.log)
+        except AssertionError:
+            self.close()
+            raise
+
+    def write_configuration(self, uid):
+        etc = self.folder / "etc"
+        (etc / "passwd").write_text(pathlib.Path("/etc/passwd").read_text()
+                                    + f"cyrus:x:{uid}:{OWNER.pw_gid}::/nonexistent:/usr/sbin/nologin\n")
+        (etc / "nsswitch.conf").write_text("passwd: files\nshadow: files\ngroup: files\nhosts: files dns\n")
+        (etc / "imapd.conf").write_text(f"""
+servername: localhost
+configdirectory: {self.folder}/lib
+proc_path: {self.folder}/proc
+mboxname_lockpath: {self.folder}/lock
+defaultpartition: default
+partition-default: {self.folder}/mail
+idlesocket: {self.folder}/lib/idle
+notifysocket: {self.folder}/lib/notify
+lmtpsocket: {self.folder}/lib/lmtp
+altnamespace: no
+unixhierarchysep: no
+allowplaintext: yes
+sasl_pwcheck_method: auxprop
+sasl_auxprop_plugin: sasldb
+sasl_sasldb_path: {self.folder}/sasldb2
+sasl_mech_list: PLAIN SCRAM-SHA-256 SCRAM-SHA-1
+autocreate_quota: 0
+""")
+        (etc / "cyrus.conf").write_text(f"""
+START {{
+  recover cmd="ctl_cyrusdb -r"
+}}
+SERVICES {{
+  imap cmd="imapd" listen="127.0.0.1:{self.port}" prefork=0 maxchild=20
+}}
+EVENTS {{
+}}
+""")
+
+    def close(self):
+        end(self.process)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # sessions may still be at work in the folder
+        shutil.rmtree(self.folder, ignore_errors=True)
