@@ -144,7 +144,7 @@ static void an_idle_channel_does_not_wake_the_loop(void **state)
 static void a_descriptor_waits_with_its_message(void **state)
 {
     struct fixture *fixture = *state;
-    int ends[2], descriptor;
+    int ends[2], descriptor = -1;
     char octet = 0;
     uint32_t sent = 0;
     while (fixture->outbox.count == 0) {
