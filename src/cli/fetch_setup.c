@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/folder.h"
 #include "cli/ask_secret.h"
 #include "cli/cli.h"
 #include "cli/fetch_command.h"
@@ -322,7 +323,7 @@ static bool keep_in_file(struct setup *setup, struct error *error)
         (void)error_set(error, ERROR_TEMPORARY, 0, "no memory");
         return false;
     }
-    bool good = fetch_configuration_make_folder(file, error) == 0 &&
+    bool good = folder_make_for(file, error) == 0 &&
                 password_keep_in_file(file, setup->password, error) == 0;
     if (good) {
         append(setup, "password-file = %s\n", file);

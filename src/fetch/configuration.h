@@ -30,8 +30,6 @@ int fetch_configuration_complete(struct fetch_configuration *configuration,
 /* NULL: there is none of that name. */
 struct fetch_account *fetch_configuration_find(const struct fetch_configuration *configuration,
                                                const char *name);
-/* Makes the folders that the file `path` is to lie in, as far as they are missing, 0700. */
-int fetch_configuration_make_folder(const char *path, struct error *error) MUST_CHECK;
 /* Appends a section, the text `section`, to the file `path`, NULL as above, which is made if it is missing, 0600. Its
  * account is called `name`; ERROR_USAGE: there is one already, and nothing is changed. ERROR_CONFIGURATION: the
  * accounts have a mistake. */

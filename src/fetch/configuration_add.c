@@ -6,36 +6,10 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "fetch/configuration.h"
 
 enum { FILE_OCTETS_MOST = 1024 * 1024 };
-
-static int make_folders(char *path, struct error *error)
-{
-    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        int result = mkdir(path, 0700);
-        if (result < 0 && errno != EEXIST) {
-            result = error_from_errno(error, errno, "%.300s", path);
-        } else {
-            result = 0;
-        }
-        *slash = '/';
-        if (result < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-int fetch_configuration_make_folder(const char *path, struct error *error)
-{
-    char *copy = strdup(path);
-    int result = copy == NULL ? error_set(error, ERROR_TEMPORARY, 0, "no memory")
-                              : make_folders(copy, error);
-    free(copy);
-    return result;
-}
 
 static int check_new(const char *path, const char *name, struct error *error)
 {
@@ -79,7 +53,7 @@ int fetch_configuration_add(const char *path, const char *name, const char *sect
     if (place == NULL) {
         return error_set(error, ERROR_CONFIGURATION, 0, "there is no home for fetch.conf");
     }
-    int result = fetch_configuration_make_folder(place, error);
+    int result = folder_make_for(place, error);
     if (result == 0 && (real = realpath(place, NULL)) == NULL && errno != ENOENT) {
         result = error_from_errno(error, errno, "%.300s", place);
     }

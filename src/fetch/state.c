@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/folder.h"
 #include "fetch/state_name.h"
 #include "fetch/state_rows.h"
 
@@ -197,7 +198,7 @@ static int open_database(struct state *state, bool dry_run, struct error *error)
 static int open_folder(struct state *state, const char *folder, bool dry_run, struct error *error)
 {
     AUTO_FREE char *path = state_folder_of(folder, error);
-    if (path == NULL || (!dry_run && state_make_folders(path, error) < 0)) {
+    if (path == NULL || (!dry_run && folder_make(path, error) < 0)) {
         return -1;
     }
     size_t size = strlen(path) + strlen(state->name) + sizeof "/.db";

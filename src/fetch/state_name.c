@@ -3,14 +3,12 @@
  * and the hash stands only in names that are too long otherwise. */
 #include "fetch/state_name.h"
 
-#include <errno.h>
 #include <sodium.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum {
     NAME_OCTETS_MOST = 200, /* leaves room for ".quarantine" and the like below NAME_MAX */
@@ -80,21 +78,4 @@ char *state_folder_of(const char *folder, struct error *error)
     }
     (void)snprintf(path, size, "%s%s", parts[0], tail);
     return path;
-}
-
-int state_make_folders(char *path, struct error *error)
-{
-    for (size_t at = 1; path[at - 1] != '\0'; at++) {
-        if (path[at] == '/' || path[at] == '\0') {
-            char cut = path[at];
-            path[at] = '\0';
-            int result = mkdir(path, 0700);
-            int number = errno;
-            path[at] = cut;
-            if (result < 0 && number != EEXIST) {
-                return error_from_errno(error, number, "%s", path);
-            }
-        }
-    }
-    return 0;
 }

@@ -17,7 +17,4 @@ char *state_name_of(const char *account);
  * $HOME/.local/state/restante/fetch. To be freed. */
 char *state_folder_of(const char *folder, struct error *error) MUST_CHECK;
 
-/* Makes what is missing of a path, each part 0700; the path is as it was when this returns. */
-int state_make_folders(char *path, struct error *error) MUST_CHECK;
-
 #endif

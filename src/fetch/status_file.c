@@ -8,13 +8,14 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "fetch/state_name.h"
 #include "fetch/status.h"
 
 int status_lock(const char *folder, struct error *error)
 {
     AUTO_FREE char *path = state_folder_of(folder, error);
-    if (path == NULL || state_make_folders(path, error) < 0) {
+    if (path == NULL || folder_make(path, error) < 0) {
         return -1;
     }
     int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/folder.h"
 #include "fetch/target.h"
 #include "maildrop/maildir/message_file.h"
 
@@ -58,32 +59,18 @@ static int fail(const struct maildir *maildir, int result, const char *what, str
     return error_from_errno(error, -result, "%s: %s", maildir->path, what);
 }
 
-/* Calls `visit` for each folder of the path, from the first to the Maildir itself. */
-static int walk(struct maildir *maildir, int (*visit)(struct maildir *maildir, const char *path))
+static int make_folder(void *owner, const char *path)
 {
-    int result = 0;
-    char *path = maildir->path;
-    for (size_t end = 1; result >= 0 && path[end - 1] != '\0'; end++) {
-        if ((path[end] == '/' || path[end] == '\0') && path[end - 1] != '/') {
-            char cut = path[end];
-            path[end] = '\0';
-            result = visit(maildir, path);
-            path[end] = cut;
-        }
-    }
-    return result;
-}
-
-static int make_folder(struct maildir *maildir, const char *path)
-{
+    const struct maildir *maildir = owner;
     int descriptor = message_file_folder(maildir->fs, (struct fs_name){AT_FDCWD, path}, O_PATH);
     int result = descriptor < 0 ? descriptor : 0;
     fs_close(maildir->fs, &descriptor);
     return result;
 }
 
-static int sync_folder(struct maildir *maildir, const char *path)
+static int sync_folder(void *owner, const char *path)
 {
+    const struct maildir *maildir = owner;
     const struct fs *fs = maildir->fs;
     int descriptor = fs_open(fs, (struct fs_name){AT_FDCWD, path}, O_RDONLY | O_DIRECTORY, 0);
     if (descriptor < 0) {
@@ -99,7 +86,7 @@ static int sync_folder(struct maildir *maildir, const char *path)
 static int open_folders(struct maildir *maildir)
 {
     const struct fs *fs = maildir->fs;
-    int result = walk(maildir, make_folder);
+    int result = folder_walk(maildir->path, 0, make_folder, maildir);
     if (result < 0) {
         return result;
     }
@@ -132,7 +119,7 @@ static int sync_young_folders(struct maildir *maildir)
     if (stat.born_ns != 0 && stat.born_ns <= now && now - stat.born_ns > YOUNG_NS) {
         return 0;
     }
-    return walk(maildir, sync_folder);
+    return folder_walk(maildir->path, 0, sync_folder, maildir);
 }
 
 static int maildir_begin(struct target *target, const struct target_message *message,

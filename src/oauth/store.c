@@ -12,6 +12,7 @@
 
 #include <sodium.h>
 
+#include "base/folder.h"
 #include "base/fs.h"
 #include "oauth/keyring.h"
 
@@ -34,21 +35,6 @@ static int find_folder(const char *given, char *out, size_t capacity, struct err
     return size >= 0 && (size_t)size < capacity
                ? 0
                : error_set(error, ERROR_CONFIGURATION, ENAMETOOLONG, "the folder of tokens");
-}
-
-/* Each folder on the way; those that are missing are the person's alone. */
-static int make_folders(char *path, struct error *error)
-{
-    for (char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
-        *at = '\0';
-        int result = mkdir(path, 0700);
-        *at = '/';
-        if (result < 0 && errno != EEXIST) {
-            return error_from_errno(error, errno, "%s", path);
-        }
-    }
-    return mkdir(path, 0700) < 0 && errno != EEXIST ? error_from_errno(error, errno, "%s", path)
-                                                    : 0;
 }
 
 /* The beginning of the user's name, for people who look, and a hash of what makes the grant. */
@@ -106,7 +92,7 @@ int oauth_store_open(struct oauth_store *store, const struct oauth_grant *grant,
     *store = (struct oauth_store){
         .folder = -1, .lock = -1, .keyring = grant->keyring, .cancel = grant->cancel};
     if (find_folder(grant->tokens_folder, folder, sizeof folder, error) < 0 ||
-        make_folders(folder, error) < 0) {
+        folder_make(folder, error) < 0) {
         return -1;
     }
     make_name(store, grant, endpoints);

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "fetch/configuration.h"
 #include "fetch/state.h"
 #include "switching/ids.h"
@@ -137,17 +137,8 @@ static int write_new(struct import *import, const char *below, const char *name,
 {
     AUTO_FREE char *folder = foreign_format("%s/%s", import->folder, below);
     AUTO_FREE char *path = foreign_format("%s/%s", folder, name);
-    for (size_t at = 1; at <= strlen(folder); at++) {
-        char cut = folder[at];
-        if (cut == '/' || cut == '\0') {
-            folder[at] = '\0';
-            int result = mkdir(folder, 0700);
-            int number = errno;
-            if (result < 0 && number != EEXIST) {
-                return error_from_errno(import->error, number, "%s", folder);
-            }
-            folder[at] = cut;
-        }
+    if (folder_make(folder, import->error) < 0) {
+        return -1;
     }
     AUTO_CLOSE int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/folder.h"
 #include "maildrop/maildir/keep.h"
 #include "maildrop/maildir/maildir.h"
 #include "maildrop/maildir/message_file.h"
@@ -41,34 +42,9 @@ static int fail(struct maildir_delivery *delivery, int number, const char *what,
     return -1;
 }
 
-/* Calls `visit` for each folder from the one that all users share down to the maildrop itself, with its
- * path; stops at the first result below 0 and returns it. */
-static int walk(struct maildir_delivery *delivery,
-                int (*visit)(struct maildir_delivery *delivery, const char *path))
+static int make_folder(void *owner, const char *path)
 {
-    char *path = strdup(delivery->place.path);
-    if (path == NULL) {
-        return -ENOMEM;
-    }
-    size_t size = strlen(path);
-    int result = 0;
-    for (size_t end = delivery->place.fixed; end <= size && result >= 0; end++) {
-        bool component_ends = end == size || path[end] == '/' || end == delivery->place.fixed;
-        if (component_ends && path[end - 1] != '/') {
-            char cut = path[end];
-            path[end] = '\0';
-            result = visit(delivery, path);
-            path[end] = cut;
-        } else if (component_ends && end == 1) {
-            result = visit(delivery, "/");
-        }
-    }
-    free(path);
-    return result;
-}
-
-static int make_folder(struct maildir_delivery *delivery, const char *path)
-{
+    struct maildir_delivery *delivery = owner;
     int flags = O_PATH;
     struct fs_name name = {AT_FDCWD, path};
     bool fixed = strlen(path) <= delivery->place.fixed;
@@ -82,8 +58,9 @@ static int make_folder(struct maildir_delivery *delivery, const char *path)
     return 0;
 }
 
-static int sync_folder(struct maildir_delivery *delivery, const char *path)
+static int sync_folder(void *owner, const char *path)
 {
+    const struct maildir_delivery *delivery = owner;
     const struct fs *fs = delivery->fs;
     int descriptor = fs_open(fs, (struct fs_name){AT_FDCWD, path}, O_RDONLY | O_DIRECTORY, 0);
     if (descriptor < 0) {
@@ -98,7 +75,7 @@ static int sync_folder(struct maildir_delivery *delivery, const char *path)
 static int open_folders(struct maildir_delivery *delivery)
 {
     const struct fs *fs = delivery->fs;
-    int result = walk(delivery, make_folder);
+    int result = folder_walk(delivery->place.path, delivery->place.fixed, make_folder, delivery);
     if (result < 0) {
         return result;
     }
@@ -191,7 +168,7 @@ static int sync_young_folders(struct maildir_delivery *delivery)
     if (stat.born_ns != 0 && stat.born_ns <= now && now - stat.born_ns > YOUNG_NS) {
         return 0;
     }
-    return walk(delivery, sync_folder);
+    return folder_walk(delivery->place.path, delivery->place.fixed, sync_folder, delivery);
 }
 
 /* The file whole and durable, and its `name` with the sizes. */
