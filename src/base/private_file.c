@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/fs.h"
 
 /* A file that others may read is no place for a secret. */
 static int check(const char *path, int file, struct error *error)
@@ -27,25 +30,24 @@ static int check(const char *path, int file, struct error *error)
     return 0;
 }
 
-int private_file_read(const char *path, uint8_t *memory, size_t capacity, struct bytes *out,
-                      struct error *error)
+static int open_in(int folder, const char *path)
 {
-    AUTO_CLOSE int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    size_t size = 0;
+    const char *slash = strrchr(path, '/');
+    int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    return folder < 0 ? open(path, flags)
+                      : openat(folder, slash == NULL ? path : slash + 1, flags | O_NOFOLLOW);
+}
+
+ssize_t private_file_read(int folder, const char *path, uint8_t *memory, size_t capacity,
+                          struct error *error)
+{
+    AUTO_CLOSE int file = open_in(folder, path);
     if (file < 0) {
         return error_set(error, ERROR_CONFIGURATION, errno, "%s", path);
     }
     if (check(path, file, error) < 0) {
         return -1;
     }
-    ssize_t got = 1;
-    while (got > 0 && size < capacity) {
-        got = read(file, memory + size, capacity - size);
-        size += got > 0 ? (size_t)got : 0;
-    }
-    if (got < 0) {
-        return error_set(error, ERROR_CONFIGURATION, errno, "%s", path);
-    }
-    *out = (struct bytes){memory, size};
-    return 0;
+    ssize_t size = fs_read_full(&fs_real, file, memory, capacity, 0);
+    return size < 0 ? error_set(error, ERROR_CONFIGURATION, (int)-size, "%s", path) : size;
 }

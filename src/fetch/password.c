@@ -75,11 +75,12 @@ int password_read_file(const char *path, struct secret **secret_out, struct erro
 {
     uint8_t data[HELPER_OUTPUT_SIZE];
     struct error reason;
-    struct bytes line, text;
-    if (private_file_read(path, data, sizeof data, &text, error) < 0) {
+    struct bytes line;
+    ssize_t size = private_file_read(PRIVATE_FILE_ANYWHERE, path, data, sizeof data, error);
+    if (size < 0) {
         return -1;
     }
-    int result = take_line(text, &line, &reason);
+    int result = take_line((struct bytes){data, (size_t)size}, &line, &reason);
     if (result == 0) {
         result = secret_create(line, secret_out, &reason);
     }

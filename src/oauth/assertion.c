@@ -102,16 +102,16 @@ int oauth_assertion_make(const struct oauth_grant *grant, struct oauth_endpoints
                          uint64_t now_s, char **assertion_out, struct error *error)
 {
     const char *path = grant->service_account_file;
-    struct bytes text;
     uint8_t *memory = malloc(FILE_SIZE);
     if (memory == NULL) {
         return error_set(error, ERROR_TEMPORARY, ENOMEM, "%s", path);
     }
-    if (private_file_read(path, memory, FILE_SIZE, &text, error) < 0) {
+    ssize_t size = private_file_read(PRIVATE_FILE_ANYWHERE, path, memory, FILE_SIZE, error);
+    if (size < 0) {
         free(memory);
         return -1;
     }
-    json_t *file = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
+    json_t *file = json_loadb((const char *)memory, (size_t)size, JSON_REJECT_DUPLICATES, NULL);
     EVP_PKEY *key = read_key(json_string_value(json_object_get(file, "private_key")));
     char *assertion = NULL;
     explicit_bzero(memory, FILE_SIZE);

@@ -19,13 +19,15 @@ enum {
 static int read_secret(struct oauth_exchange *exchange, struct error *error)
 {
     const char *path = exchange->grant->client_secret_file;
-    struct bytes text;
     if (path == NULL) {
         return 0;
     }
-    if (private_file_read(path, exchange->secret_memory, SECRET_SIZE, &text, error) < 0) {
+    ssize_t size =
+        private_file_read(PRIVATE_FILE_ANYWHERE, path, exchange->secret_memory, SECRET_SIZE, error);
+    if (size < 0) {
         return -1;
     }
+    struct bytes text = {exchange->secret_memory, (size_t)size};
     text.size = bytes_find(text, '\n');
     if (text.size != 0 && text.data[text.size - 1] == '\r') {
         text.size--;

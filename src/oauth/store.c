@@ -14,6 +14,7 @@
 
 #include "base/folder.h"
 #include "base/fs.h"
+#include "base/private_file.h"
 #include "oauth/keyring.h"
 
 enum { PATIENCE_MS = 60000, STEP_MS = 50, KEPT_OCTETS_MAX = 4 * OAUTH_TOKEN_OCTETS_MAX };
@@ -126,24 +127,15 @@ void oauth_store_close(struct oauth_store *store)
 static int read_file(const struct oauth_store *store, uint8_t *memory, struct bytes *out,
                      struct error *error)
 {
-    char name[96];
-    struct stat facts;
-    file_name(store, ".json", name);
-    *out = (struct bytes){memory, 0};
-    AUTO_CLOSE int file = openat(store->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (file < 0) {
-        return errno == ENOENT ? 0 : error_from_errno(error, errno, "%s", store->place);
+    char path[sizeof store->place + sizeof ".json"];
+    struct error reason;
+    (void)snprintf(path, sizeof path, "%s.json", store->place);
+    ssize_t size = private_file_read(store->folder, path, memory, KEPT_OCTETS_MAX, &reason);
+    if (size < 0 && reason.number != ENOENT) {
+        *error = reason;
+        return -1;
     }
-    if (fstat(file, &facts) < 0 || facts.st_uid != geteuid() || (facts.st_mode & 077) != 0) {
-        return error_set(error, ERROR_CONFIGURATION, 0,
-                         "%s.json: others may read it, or it is not yours; run `chmod 600' on it",
-                         store->place);
-    }
-    ssize_t size = fs_read_full(&fs_real, file, memory, KEPT_OCTETS_MAX, 0);
-    if (size < 0) {
-        return error_from_errno(error, (int)-size, "%s.json", store->place);
-    }
-    out->size = (size_t)size;
+    *out = (struct bytes){memory, size < 0 ? 0 : (size_t)size};
     return 0;
 }
 
