@@ -30,7 +30,7 @@ def messages(count):
 
 
 def arguments(home, pop3, gmail, *more):
-    return home.account(pop3.port, "--gmail-url", gmail.url, "--gmail-token-command", f"cat {home.folder}/token", *more,
+    return home.account(pop3.port, "--gmail-url", gmail.base, "--gmail-token-command", f"cat {home.folder}/token", *more,
                         target=("--gmail", gmail.user))
 
 
@@ -111,7 +111,7 @@ def test_a_token_that_is_refused_is_asked_for_once_more(home):
     command = f"cat {home.folder}/token; echo good >{home.folder}/token"
     (home.folder / "token").write_text("old\n")
     with GmailProvider() as gmail, Scripted(messages(2)) as pop3:
-        result = home.run(*home.account(pop3.port, "--gmail-url", gmail.url, "--gmail-token-command", command,
+        result = home.run(*home.account(pop3.port, "--gmail-url", gmail.base, "--gmail-token-command", command,
                                         target=("--gmail", gmail.user)))
         assert result.returncode == 0, result.stderr
         assert len(gmail.mail) == 2
@@ -234,7 +234,7 @@ def test_the_page_word_by_word(home):
         assert result.returncode == 0, result.stderr
         configuration = block("conf account").replace("pop.example.org", "127.0.0.1").replace(
             "1234567890-abc.apps.googleusercontent.com", provider.CLIENT)
-        configuration += (f"port = {pop3.port}\ntls = never\ngmail-url = {gmail.url}\n"
+        configuration += (f"port = {pop3.port}\ntls = never\ngmail-url = {gmail.base}\n"
                           f"oauth-authorize-url = {google.base}/authorize\noauth-token-url = {google.base}/token\n")
         (home.folder / ".config/restante/fetch.conf").write_text(configuration)
         process = subprocess.Popen(["sh", "-ec", block("sh authorize")], env=environment, stdin=subprocess.DEVNULL,

@@ -4,7 +4,6 @@ be resumed, error documents. https://developers.google.com/workspace/gmail/api/r
 
 import email
 import email.utils
-import http.server
 import json
 import re
 import socket
@@ -12,8 +11,10 @@ import threading
 import time
 import urllib.parse
 
+import http_server
 
-class GmailProvider:
+
+class GmailProvider(http_server.HttpServer):
     """The mailbox of `user`, for whoever has the token `token`. `mail`: what is in it, as dicts with raw, labelIds,
     internalDate and neverMarkSpam, one for each import: Google merges what has one Message-ID, but whoever counts on that is to be
     seen here. `faults`: what to do instead, by (method, part of the path), each a list that is used up:
@@ -26,55 +27,17 @@ class GmailProvider:
         self.uploads = {}
         self.cut_upload_at = None  # octets of the first PUT that are taken before it is lost
         self.lock = threading.Lock()
-        self.released = threading.Event()
-        provider = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            timeout = 60
-
-            def log_message(self, *_):
-                pass
-
-            def _do(self):
-                provider.serve(self)
-            do_GET = do_POST = do_PUT = _do
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_):
-                pass  # a client that has gone
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self.thread.start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.released.set()
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__()
 
     def raw(self):
         return [message["raw"] for message in self.mail]
 
-    @staticmethod
-    def send(request, status, document, **headers):
+    def send_document(self, request, status, document, **headers):
         body = b"" if document is None else json.dumps(document).encode()
-        request.send_response(status)
-        for name, value in headers.items():
-            request.send_header(name.replace("_", "-"), value)
-        request.send_header("Content-Type", "application/json; charset=UTF-8")
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
+        self.send(request, status, body, "application/json; charset=UTF-8", **headers)
 
     def refuse(self, request, status, reason, message, **headers):
-        self.send(request, status, {"error": {
+        self.send_document(request, status, {"error": {
             "code": status, "message": message,
             "errors": [{"domain": "global", "reason": reason, "message": message}]}}, **headers)
 
@@ -90,7 +53,7 @@ class GmailProvider:
                 return what
         return None
 
-    def serve(self, request):
+    def answer(self, request):
         with self.lock:
             self.requests.append((request.command, request.path))
             fault = self.take_fault(request)
@@ -105,23 +68,23 @@ class GmailProvider:
         if fault == "lost":
             self.lose(request)
         elif fault == "hang":
-            self.released.wait(60)
+            self.hang()
             self.lose(request)
         elif isinstance(fault, tuple):
             self.refuse(request, fault[0], fault[1], "as the test \x1b wants it", **fault[2])
         elif fault in ("late", "short"):
-            answer = self.answer(request, body)
+            answer = self.result_of(request, body)
             if fault == "short":
                 request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + json.dumps(answer[1]).encode()[:5])
             self.lose(request)
         else:
-            status, document, headers = self.answer(request, body)
+            status, document, headers = self.result_of(request, body)
             if status >= 400:
                 self.refuse(request, status, document[0], document[1])
             else:
-                self.send(request, status, document, **headers)
+                self.send_document(request, status, document, **headers)
 
-    def answer(self, request, body):
+    def result_of(self, request, body):
         """(status, document or (reason, message), headers)."""
         url = urllib.parse.urlsplit(request.path)
         query = {name: values[0] for name, values in urllib.parse.parse_qs(url.query).items()}
@@ -156,7 +119,7 @@ class GmailProvider:
         path = f"/session/{len(self.uploads)}?upload_id=x"
         self.uploads[path] = {"query": query, "metadata": json.loads(body), "octets": b"",
                               "size": int(request.headers["X-Upload-Content-Length"])}
-        return 200, None, {"Location": self.url + path}
+        return 200, None, {"Location": self.base + path}
 
     def upload(self, request, body):
         session = self.uploads[request.path]
