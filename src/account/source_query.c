@@ -24,6 +24,17 @@ static const char *const column_names[SOURCE_COLUMN_COUNT] = {
     [SOURCE_COLUMN_EXTRA] = "extra",
 };
 
+/* The index of a name, or `count`. */
+static int find_name(const char *const names[], int count, struct bytes name,
+                     bool (*is_equal)(struct bytes a, struct bytes b))
+{
+    int i = 0;
+    while (i < count && !is_equal(name, bytes_of(names[i]))) {
+        i++;
+    }
+    return i;
+}
+
 static int check_text(struct bytes text, struct error *error)
 {
     size_t blanks = 0;
@@ -66,11 +77,10 @@ int source_query_read(const char *setting, char **text_out, struct error *error)
 int source_parameter_find(struct bytes name, enum source_parameter *parameter_out,
                           struct error *error)
 {
-    for (int i = 0; i < SOURCE_PARAMETER_COUNT; i++) {
-        if (bytes_equal(name, bytes_of(parameter_names[i]))) {
-            *parameter_out = (enum source_parameter)i;
-            return 0;
-        }
+    int index = find_name(parameter_names, SOURCE_PARAMETER_COUNT, name, bytes_equal);
+    if (index < SOURCE_PARAMETER_COUNT) {
+        *parameter_out = (enum source_parameter)index;
+        return 0;
     }
     char escaped[64];
     return error_set(error, ERROR_CONFIGURATION, 0,
@@ -340,11 +350,10 @@ static int find_column(const char *name, int *column_out, struct error *error)
 {
     /* PostgreSQL folds names that are not quoted, SQLite gives them as they were written. */
     struct bytes wanted = bytes_of(strcasecmp(name, "user") == 0 ? "name" : name);
-    for (int i = 0; i < SOURCE_COLUMN_COUNT; i++) {
-        if (bytes_equal_ignoring_case(wanted, bytes_of(column_names[i]))) {
-            *column_out = i;
-            return 0;
-        }
+    int index = find_name(column_names, SOURCE_COLUMN_COUNT, wanted, bytes_equal_ignoring_case);
+    if (index < SOURCE_COLUMN_COUNT) {
+        *column_out = index;
+        return 0;
     }
     char escaped[64];
     return error_set(error, ERROR_CONFIGURATION, 0,
