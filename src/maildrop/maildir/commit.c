@@ -206,13 +206,14 @@ int maildir_commit(struct maildir_maildrop *opened, struct maildrop_operation *o
     struct keep keep;
     struct index_header proven;
     keep_init(&keep);
-    if (opened->moved == NULL && header->blocks <= KEEP_COMMIT_BLOCKS_MOST) {
+    if (opened->moved == NULL && header->blocks <= KEEP_BLOCKS_MOST) {
         /* If it cannot be kept, the next login scans. */
         (void)keep_begin(&keep, opened->fs, folders->cur, folders->new_folder, header);
     }
     remove_all(&commit, marks);
+    int64_t patience_ns = header->count < KEEP_PATIENT_ROWS_LEAST ? 0 : KEEP_PATIENCE_NS;
     bool kept = commit.not_removed == 0 && opened->moved == NULL &&
-                keep_prove(&keep, commit.unlinked, 0, &proven);
+                keep_prove(&keep, commit.unlinked, patience_ns, &proven);
     keep_finish(&keep);
     maildir_write_index(opened, marks, kept ? &proven : NULL);
     operation->result.committed.removed = commit.removed;

@@ -129,7 +129,7 @@ void index_reader_init(struct index_reader *reader, const struct fs *fs, int des
     reader->block = (struct index_block){0};
 }
 
-static int load(struct index_reader *reader, uint32_t number)
+int index_reader_load(struct index_reader *reader, uint32_t number)
 {
     if (reader->loaded && reader->block.number == number) {
         return 0;
@@ -228,7 +228,7 @@ int index_reader_row(struct index_reader *reader, uint32_t number, struct index_
         if (guess < low || guess >= high) {
             guess = low + (high - low) / 2;
         }
-        int result = load(reader, guess);
+        int result = index_reader_load(reader, guess);
         if (result < 0) {
             return result;
         }
@@ -258,7 +258,7 @@ static int load_for(struct index_reader *reader, struct bytes base)
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
         struct index_row row;
-        int result = load(reader, middle);
+        int result = index_reader_load(reader, middle);
         if (result == 0) {
             result = row_in_block(reader, reader->block.first_row, &row);
         }
@@ -271,7 +271,7 @@ static int load_for(struct index_reader *reader, struct bytes base)
             high = middle;
         }
     }
-    return load(reader, low);
+    return index_reader_load(reader, low);
 }
 
 int index_reader_find(struct index_reader *reader, struct bytes base, struct index_row *row_out)

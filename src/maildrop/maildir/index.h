@@ -94,6 +94,9 @@ void index_reader_init(struct index_reader *reader, const struct fs *fs, int des
 /* Row `number` (from 0). What the row points to is valid until the next call. 0 or a negated errno. */
 int index_reader_row(struct index_reader *reader, uint32_t number, struct index_row *row_out);
 
+/* Brings block `number` (from 0) into memory: which rows it has is then in `block`. 0 or a negated errno. */
+int index_reader_load(struct index_reader *reader, uint32_t number);
+
 /* The row whose base name this is. 1, 0 if there is none, or a negated errno. */
 int index_reader_find(struct index_reader *reader, struct bytes base, struct index_row *row_out);
 
@@ -126,6 +129,15 @@ int index_publish(const struct fs *fs, struct fs_name beside, int descriptor, in
 /* On the heap; free() it. NULL without memory. */
 struct index_writer *index_writer_create(const struct fs *fs, int descriptor);
 void index_writer_add(struct index_writer *writer, const struct index_row *row);
+
+/* For an index that differs little from the reader's: copies its blocks as they are while all their rows are before
+ * row `before`, into a writer that has nothing yet, and gives it the totals of the whole old index. The caller goes on with
+ * the row behind them: each of the old index is taken back from the totals, and what stays of them is added. How many rows
+ * were copied, or a negated errno. */
+int64_t index_writer_copy(struct index_writer *writer, struct index_reader *reader,
+                          uint32_t before);
+void index_writer_take_back(struct index_writer *writer, const struct index_row *row);
+
 /* Fills in the header's count, blocks, octets and what is known of surrogates. 0 or a negated errno of this or an earlier write. */
 int index_writer_finish(struct index_writer *writer, struct index_header *header);
 

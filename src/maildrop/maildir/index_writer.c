@@ -112,6 +112,41 @@ void index_writer_add(struct index_writer *writer, const struct index_row *row)
     writer->surrogates += index_row_shown(row, true);
 }
 
+int64_t index_writer_copy(struct index_writer *writer, struct index_reader *reader, uint32_t before)
+{
+    const struct index_header *header = reader->header;
+    for (uint32_t number = 0; number < header->blocks; number++) {
+        int result = index_reader_load(reader, number);
+        if (result < 0) {
+            return result;
+        }
+        if (reader->block.first_row != writer->count) {
+            return -EBADMSG;
+        }
+        if (before - writer->count < reader->block.rows) {
+            break;
+        }
+        memcpy(writer->data + writer->used, reader->data, INDEX_BLOCK_OCTETS);
+        writer->used += INDEX_BLOCK_OCTETS;
+        writer->blocks++;
+        writer->count += reader->block.rows;
+        writer->block_row = writer->count;
+        if (writer->used == sizeof writer->data) {
+            write_out(writer);
+        }
+    }
+    writer->octets = header->octets;
+    writer->surrogates = header->surrogates;
+    writer->examined = writer->count == 0 || header->examined;
+    return writer->count;
+}
+
+void index_writer_take_back(struct index_writer *writer, const struct index_row *row)
+{
+    writer->octets -= row->octets;
+    writer->surrogates -= index_row_shown(row, true);
+}
+
 static void put_stamp(uint8_t *at, const struct index_stamp *stamp)
 {
     index_put_64(at, stamp->device);

@@ -6,8 +6,7 @@
 
 #include "maildrop/maildir/name.h"
 
-#define NEW_NAME    INDEX_NAME ".deliver"
-#define PATIENCE_NS INT64_C(25000000)
+#define NEW_NAME INDEX_NAME ".deliver"
 
 void keep_init(struct keep *keep)
 {
@@ -141,7 +140,7 @@ void keep_index_begin(struct keep_index *index, const struct fs *fs, int root, i
     }
     /* With a file of ids, or too much to copy for one message, the next login does it. */
     struct index_stamp none = {0};
-    if (header.blocks <= KEEP_DELIVER_BLOCKS_MOST && index_stamp_equal(&header.ids, &none)) {
+    if (header.blocks <= KEEP_BLOCKS_MOST && index_stamp_equal(&header.ids, &none)) {
         index->cur =
             fs_open(fs, (struct fs_name){root, "cur"}, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
         if (index->cur >= 0 && keep_begin(&index->keep, fs, index->cur, new_folder, &header)) {
@@ -168,43 +167,72 @@ static struct bytes base_of(const struct index_row *row)
     return (struct bytes){.data = row->name.data, .size = bytes_find(row->name, ':')};
 }
 
-/* All rows, and the new one after them; false if it belongs elsewhere or its id might be another's. */
-static bool copy_rows(const struct keep_index *index, const struct index_row *added,
-                      struct index_writer *writer)
+static bool have_one_id(struct bytes a, struct bytes b)
 {
-    struct index_reader reader;
-    struct index_row row;
     char id[POP3_UNIQUE_ID_OCTETS];
+    char other[POP3_UNIQUE_ID_OCTETS];
+    size_t size = maildir_unique_id(a, id);
+    return maildir_unique_id(b, other) == size && memcmp(id, other, size) == 0;
+}
+
+/* Can it stand behind all rows? Where there is no file of ids, they follow from names, and only names with one key
+ * have one id. */
+static bool belongs_last(struct index_reader *reader, const struct index_row *added)
+{
     struct bytes base = base_of(added);
-    size_t id_size = maildir_unique_id(base, id);
-    const struct index_header *header = &index->keep.header;
-    index_reader_init(&reader, index->keep.fs, index->descriptor, header);
-    for (uint32_t i = 0; i < header->count; i++) {
-        if (index_reader_row(&reader, i, &row) < 0 || row.unique_id.size != 0) {
+    for (uint32_t i = reader->header->count; i > 0; i--) {
+        struct index_row row;
+        if (index_reader_row(reader, i - 1, &row) < 0) {
             return false;
         }
         struct bytes other = base_of(&row);
-        if (maildir_name_key(other) == maildir_name_key(base)) {
-            char other_id[POP3_UNIQUE_ID_OCTETS];
-            size_t other_size = maildir_unique_id(other, other_id);
-            if (other_size == id_size && memcmp(other_id, id, id_size) == 0) {
-                return false;
-            }
+        if (maildir_name_compare(other, base) >= 0) {
+            return false;
         }
+        if (maildir_name_key(other) != maildir_name_key(base)) {
+            return true;
+        }
+        if (have_one_id(other, base)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All rows, and the new one after them, in the last block if it has room. */
+static int copy_rows(const struct keep_index *index, const struct index_row *added,
+                     struct index_writer *writer)
+{
+    struct index_reader reader;
+    const struct index_header *header = &index->keep.header;
+    index_reader_init(&reader, index->keep.fs, index->descriptor, header);
+    if (!belongs_last(&reader, added)) {
+        return -ECANCELED;
+    }
+    int result = index_reader_load(&reader, header->blocks - 1);
+    int64_t copied =
+        result < 0 ? result : index_writer_copy(writer, &reader, reader.block.first_row);
+    if (copied < 0) {
+        return (int)copied;
+    }
+    for (uint32_t i = (uint32_t)copied; i < header->count; i++) {
+        struct index_row row;
+        result = index_reader_row(&reader, i, &row);
+        if (result < 0) {
+            return result;
+        }
+        index_writer_take_back(writer, &row);
         index_writer_add(writer, &row);
     }
-    if (maildir_name_compare(base_of(&row), base) >= 0) {
-        return false;
-    }
     index_writer_add(writer, added);
-    return true;
+    return 0;
 }
 
 void keep_index_extend(struct keep_index *index, const struct index_row *row)
 {
     const struct fs *fs = index->keep.fs;
     struct index_header header;
-    if (index->descriptor < 0 || !keep_prove(&index->keep, 1, PATIENCE_NS, &header)) {
+    if (index->descriptor < 0 || !keep_prove(&index->keep, 1, KEEP_PATIENCE_NS, &header)) {
         return;
     }
     int descriptor = index_create(fs, index->root, NEW_NAME);
@@ -212,8 +240,8 @@ void keep_index_extend(struct keep_index *index, const struct index_row *row)
         return;
     }
     struct index_writer *writer = index_writer_create(fs, descriptor);
-    int result = -ECANCELED;
-    if (writer != NULL && copy_rows(index, row, writer)) {
+    int result = writer == NULL ? -ENOMEM : copy_rows(index, row, writer);
+    if (result == 0) {
         result = index_writer_finish(writer, &header);
     }
     free(writer);

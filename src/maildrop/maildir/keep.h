@@ -10,9 +10,12 @@
 
 enum {
     KEEP_ROWS_LEAST = 256,          /* fewer are scanned as fast */
-    KEEP_COMMIT_BLOCKS_MOST = 4096, /* 16 MiB */
-    KEEP_DELIVER_BLOCKS_MOST = 256
+    KEEP_PATIENT_ROWS_LEAST = 4096, /* so many take longer to scan than the clock to move on */
+    KEEP_BLOCKS_MOST = 4096         /* 16 MiB to copy */
 };
+
+/* How long the clock is waited for; a tick is at most 10 ms. */
+#define KEEP_PATIENCE_NS INT64_C(25000000)
 
 struct keep {
     const struct fs *fs;

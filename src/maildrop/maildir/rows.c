@@ -206,6 +206,23 @@ static int apply_notes(const struct maildir_maildrop *opened, struct noted *note
     return result;
 }
 
+/* The first row that may not stay as it is. */
+static uint32_t first_changed(const struct maildir_maildrop *opened, const struct snapshot *newest,
+                              const uint8_t *marks)
+{
+    if (newest != &opened->snapshot) {
+        return 0; /* the numbers of marks and notes are those of another index */
+    }
+    uint32_t first = opened->note_count != 0 ? opened->notes[0].index : newest->header.count;
+    for (uint32_t i = 0; marks != NULL && i < first; i += 8) {
+        if (marks[i / 8] != 0) {
+            uint32_t marked = i + (uint32_t)__builtin_ctz(marks[i / 8]);
+            return marked < first ? marked : first;
+        }
+    }
+    return first;
+}
+
 /* Copies the newest index with what was noted and without what `marks` says. */
 static int copy_rows(const struct maildir_maildrop *opened, const struct snapshot *newest,
                      const uint8_t *marks, struct index_writer *writer)
@@ -215,11 +232,13 @@ static int copy_rows(const struct maildir_maildrop *opened, const struct snapsho
     index_reader_init(&from, opened->fs, newest->descriptor, &newest->header);
     index_reader_init(&noted.reader, opened->fs, opened->snapshot.descriptor,
                       &opened->snapshot.header);
-    int result = next_note(opened, &noted);
-    for (uint32_t i = 0; result == 0 && i < newest->header.count; i++) {
+    int64_t copied = index_writer_copy(writer, &from, first_changed(opened, newest, marks));
+    int result = copied < 0 ? (int)copied : next_note(opened, &noted);
+    for (uint32_t i = (uint32_t)copied; result == 0 && i < newest->header.count; i++) {
         struct index_row row;
         result = index_reader_row(&from, i, &row);
         if (result == 0) {
+            index_writer_take_back(writer, &row);
             result = apply_notes(opened, &noted, &row);
         }
         if (result == 0 && (marks == NULL || (marks[i / 8] >> i % 8 & 1) == 0)) {

@@ -229,7 +229,10 @@ static int record_ids(struct scan *scan, int root, struct additions *additions, 
         *error = failure;
         return -1;
     }
-    return 0; /* where nothing can be written, they are shown all the same */
+    if (result < 0) {
+        scan->header.trusted = false; /* shown all the same, and the next login tries again */
+    }
+    return 0;
 }
 
 static int resolve_ids(struct scan *scan, int root, struct error *error)

@@ -160,10 +160,15 @@ enum error_kind check_error(struct maildrop *maildrop, uint32_t index)
 struct committed commit(struct maildrop *maildrop, const char *numbers)
 {
     uint8_t marks[128] = {0}; /* for up to 1024 messages */
-    struct maildrop_operation operation = {0};
     for (const char *at = numbers; *at != '\0'; at++) {
         marks[(*at - '0') / 8] |= (uint8_t)(1U << (*at - '0') % 8);
     }
+    return commit_marks(maildrop, marks);
+}
+
+struct committed commit_marks(struct maildrop *maildrop, const uint8_t *marks)
+{
+    struct maildrop_operation operation = {0};
     assert_int_equal(maildrop_commit(maildrop, marks, &operation), MAILDROP_DONE);
     assert_int_equal(operation.error.kind, ERROR_NONE);
     return (struct committed){operation.result.committed.removed,

@@ -47,6 +47,8 @@ struct committed {
     uint32_t removed, not_removed;
 };
 struct committed commit(struct maildrop *maildrop, const char *numbers);
+/* `marks`: a bit for each message. */
+struct committed commit_marks(struct maildrop *maildrop, const uint8_t *marks);
 enum error_kind deliver(struct world *world, const char *user, const char *text);
 
 /* An executor that runs nothing until it is told to. */

@@ -208,6 +208,31 @@ static void a_wrong_file_of_ids_stops_the_login(void **state)
     }
 }
 
+static void ids_have_no_room(struct disk *disk, enum disk_operation operation, const char *name)
+{
+    (void)operation;
+    disk->full = strstr(name, IDS_NAME) != NULL;
+}
+
+static void ids_that_found_no_room_are_written_later(void **state)
+{
+    (void)state;
+    struct world world = world_create(NULL);
+    world_make_maildrop(&world);
+    world_put(&world, "cur/1.a,S=2,W=3:2,", "a\n");
+    world_put(&world, "cur/1.a,S=4,W=6:2,", "a\na\n");
+    const char *expected[] = {"1.a", whole_id("1.a,S=4,W=6")};
+    world.disk->before = ids_have_no_room;
+    expect_ids(&world, expected, 2);
+    world.disk->before = NULL;
+    world.disk->full = false;
+    assert_true(disk_exists(world.disk, INDEX_PATH));
+    assert_false(disk_exists(world.disk, IDS_PATH));
+    expect_ids(&world, expected, 2);
+    assert_true(disk_exists(world.disk, IDS_PATH));
+    world_finish(&world);
+}
+
 static void names_are_escaped_and_come_back(void **state)
 {
     (void)state;
@@ -311,6 +336,7 @@ int main(void)
         cmocka_unit_test(an_id_of_the_file_is_not_used_again),
         cmocka_unit_test(the_whole_hash_of_another_is_not_taken_either),
         cmocka_unit_test(a_wrong_file_of_ids_stops_the_login),
+        cmocka_unit_test(ids_that_found_no_room_are_written_later),
         cmocka_unit_test(names_are_escaped_and_come_back),
         cmocka_unit_test(doubles_are_one_message),
         cmocka_unit_test(a_message_on_its_way_is_no_double),

@@ -152,6 +152,80 @@ static void rows_are_found_by_base_name(void **state)
 }
 
 /* One octet after another is changed: nothing wrong is ever believed. */
+/* Copies an index but for one row (or none), with what is before row `before` in whole blocks. */
+static int copy_index(struct disk *disk, int from, const struct index_header *old, uint32_t before,
+                      uint32_t removed, struct index_header *header)
+{
+    int descriptor = disk->fs.operations->memory(&disk->fs, "copy");
+    struct index_writer *writer = index_writer_create(&disk->fs, descriptor);
+    struct index_reader reader;
+    struct index_row row;
+    assert_non_null(writer);
+    index_reader_init(&reader, &disk->fs, from, old);
+    int64_t copied = index_writer_copy(writer, &reader, before);
+    assert_true(copied <= before);
+    for (uint32_t i = (uint32_t)copied; i < old->count; i++) {
+        assert_int_equal(index_reader_row(&reader, i, &row), 0);
+        index_writer_take_back(writer, &row);
+        if (i != removed) {
+            index_writer_add(writer, &row);
+        }
+    }
+    *header = *old;
+    assert_int_equal(index_writer_finish(writer, header), 0);
+    free(writer);
+    return descriptor;
+}
+
+static void what_is_before_a_change_is_copied(void **state)
+{
+    (void)state;
+    static const uint32_t changes[] = {0, 1, 55, 1500, 2998, 2999, 3000};
+    struct disk *disk = disk_create();
+    struct index_header old;
+    int descriptor = write_index(disk, 3000, &old);
+    for (size_t c = 0; c < sizeof changes / sizeof changes[0]; c++) {
+        uint32_t change = changes[c];
+        struct index_header header;
+        int copy = copy_index(disk, descriptor, &old, change, change, &header);
+        struct example example = {0};
+        if (change < 3000) {
+            make_example(change, &example);
+        }
+        assert_int_equal(header.count, change < 3000 ? 2999 : 3000);
+        assert_int_equal(header.octets, old.octets - example.row.octets);
+        assert_int_equal(header.surrogates,
+                         old.surrogates -
+                             (change < 3000 ? index_row_shown(&example.row, true) : 0));
+        struct index_reader reader;
+        struct index_row row;
+        index_reader_init(&reader, &disk->fs, copy, &header);
+        for (uint32_t i = 0; i < header.count; i++) {
+            assert_int_equal(index_reader_row(&reader, i, &row), 0);
+            expect_row(&row, i < change ? i : i + 1);
+        }
+    }
+    disk_free(disk);
+}
+
+static void a_damaged_index_is_not_copied(void **state)
+{
+    (void)state;
+    struct disk *disk = disk_create();
+    struct index_header header;
+    int descriptor = write_index(disk, 3000, &header);
+    struct index_writer *writer = index_writer_create(&disk->fs, descriptor);
+    struct index_reader reader;
+    uint8_t wrong = 0xFF;
+    assert_non_null(writer);
+    assert_int_equal(fs_write_full(&disk->fs, descriptor, &wrong, 1, INDEX_BLOCK_OCTETS * 3 + 99),
+                     0);
+    index_reader_init(&reader, &disk->fs, descriptor, &header);
+    assert_int_equal(index_writer_copy(writer, &reader, 3000), -EBADMSG);
+    free(writer);
+    disk_free(disk);
+}
+
 static void a_damaged_octet_is_noticed(void **state)
 {
     (void)state;
@@ -279,6 +353,8 @@ int main(void)
         cmocka_unit_test(rows_come_back_in_any_order),
         cmocka_unit_test(a_walk_reads_each_block_once),
         cmocka_unit_test(rows_are_found_by_base_name),
+        cmocka_unit_test(what_is_before_a_change_is_copied),
+        cmocka_unit_test(a_damaged_index_is_not_copied),
         cmocka_unit_test(a_damaged_octet_is_noticed),
         cmocka_unit_test(a_shorter_file_is_noticed),
         cmocka_unit_test(hostile_rows_are_refused),

@@ -10,11 +10,11 @@
 enum { MESSAGES = KEEP_ROWS_LEAST + 10 };
 
 /* With an index that is valid. */
-static struct world create(void)
+static struct world create_with(int messages)
 {
     struct world world = world_create(NULL);
     world_make_maildrop(&world);
-    for (int i = 0; i < MESSAGES; i++) {
+    for (int i = 0; i < messages; i++) {
         char path[64];
         (void)snprintf(path, sizeof path, "/mail/alice/%s/%d.x,S=2,W=3%s",
                        i % 2 == 0 ? "cur" : "new", 1000 + i, i % 2 == 0 ? ":2," : "");
@@ -24,6 +24,11 @@ static struct world create(void)
     world_wait(&world);
     maildrop_release(open_drop(&world));
     return world;
+}
+
+static struct world create(void)
+{
+    return create_with(MESSAGES);
 }
 
 /* Opens; whether the folders had to be listed. */
@@ -90,6 +95,48 @@ static void a_commit_does_not_wait_for_the_clock(void **state)
     world_finish(&world);
 }
 
+static void a_commit_to_a_large_maildrop_waits_for_the_clock(void **state)
+{
+    (void)state;
+    const uint32_t messages = KEEP_PATIENT_ROWS_LEAST + 10;
+    struct world world = create_with((int)messages);
+    world.disk->tick_ns = 4000000;
+    world_wait(&world);
+    int64_t before = world.disk->now_ns;
+    /* The last one: only the end of the index is written anew. */
+    struct maildrop *maildrop = open_drop(&world);
+    uint8_t marks[(KEEP_PATIENT_ROWS_LEAST + 10 + 7) / 8] = {0};
+    marks[(messages - 1) / 8] |= (uint8_t)(1U << (messages - 1) % 8);
+    assert_int_equal(commit_marks(maildrop, marks).removed, 1);
+    assert_true(world.disk->now_ns - before >= 8000000);
+    assert_true(world.disk->now_ns - before < KEEP_PATIENCE_NS);
+    assert_false(is_scanned(&world, messages - 1));
+    maildrop = open_drop(&world);
+    expect_drop(maildrop, messages - 1, (messages - 1) * 3);
+    maildrop_release(maildrop);
+    world_finish(&world);
+}
+
+static void many_deliveries_fill_the_last_block(void **state)
+{
+    (void)state;
+    struct world world = create();
+    uint32_t count = MESSAGES;
+    for (; count < MESSAGES + 100; count++) {
+        assert_int_equal(deliver(&world, "alice", "x"), ERROR_NONE);
+    }
+    assert_false(is_scanned(&world, count));
+    struct maildrop *maildrop = open_drop(&world);
+    struct index_header header = maildir_of(maildrop)->snapshot.header;
+    maildrop_release(maildrop);
+    disk_remove(world.disk, "/mail/alice/" INDEX_NAME);
+    maildrop = open_drop(&world);
+    assert_int_equal(maildir_of(maildrop)->snapshot.header.blocks, header.blocks);
+    assert_int_equal(maildir_of(maildrop)->snapshot.header.octets, header.octets);
+    maildrop_release(maildrop);
+    world_finish(&world);
+}
+
 static void what_cannot_be_proven_is_scanned(void **state)
 {
     (void)state;
@@ -117,6 +164,57 @@ static void what_cannot_be_proven_is_scanned(void **state)
     assert_int_equal(deliver(&world, "alice", "x"), ERROR_NONE);
     world_wait(&world);
     assert_true(is_scanned(&world, MESSAGES + 6));
+    world_finish(&world);
+}
+
+/* The name of what was delivered, which is the last that came. */
+static const char *delivered_name(const struct world *world)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < disk_count(world->disk, "/mail/alice/new"); i++) {
+        const char *name = disk_name(world->disk, "/mail/alice/new", i);
+        found = strchr(name, 'Q') != NULL ? name : found;
+    }
+    return found;
+}
+
+/* Delivers to a maildrop that has this name too. */
+static struct world deliver_beside(const char *name)
+{
+    struct world world = create();
+    char path[300];
+    (void)snprintf(path, sizeof path, "/mail/alice/cur/%s:2,", name);
+    disk_put_text(world.disk, path, "x\n");
+    world_wait(&world);
+    assert_true(is_scanned(&world, MESSAGES + 1));
+    assert_int_equal(deliver(&world, "alice", "new"), ERROR_NONE);
+    return world;
+}
+
+/* The deliveries of a process differ by their number only, where the clock says the same. */
+static void an_id_in_use_is_not_given_by_a_delivery(void **state)
+{
+    (void)state;
+    struct world first = deliver_beside("4000.x,S=2,W=3");
+    const char *name = delivered_name(&first);
+    assert_non_null(name);
+    int number = 0;
+    size_t stem = (size_t)(strchr(name, 'Q') - name) + 1;
+    assert_int_equal(sscanf(name + stem, "%d", &number), 1);
+    char twin[256];
+    const char *host = strchr(name + stem, '.');
+    assert_non_null(host);
+    (void)snprintf(twin, sizeof twin, "%.*s%d%.*s,S=2,W=3", (int)stem, name, number + 1,
+                   (int)strcspn(host, ","), host);
+    world_finish(&first);
+
+    struct world world = deliver_beside(twin);
+    assert_memory_equal(delivered_name(&world), twin, strcspn(twin, ","));
+    struct maildrop *maildrop = open_drop(&world);
+    char id[POP3_UNIQUE_ID_OCTETS + 1];
+    (void)snprintf(id, sizeof id, "%s", row_id(maildrop, MESSAGES));
+    assert_string_not_equal(row_id(maildrop, MESSAGES + 1), id);
+    maildrop_release(maildrop);
     world_finish(&world);
 }
 
@@ -217,7 +315,10 @@ int main(void)
         cmocka_unit_test(a_delivery_extends_the_index),
         cmocka_unit_test(a_commit_keeps_the_index),
         cmocka_unit_test(a_commit_does_not_wait_for_the_clock),
+        cmocka_unit_test(a_commit_to_a_large_maildrop_waits_for_the_clock),
+        cmocka_unit_test(many_deliveries_fill_the_last_block),
         cmocka_unit_test(what_cannot_be_proven_is_scanned),
+        cmocka_unit_test(an_id_in_use_is_not_given_by_a_delivery),
         cmocka_unit_test(another_program_may_act_during_a_delivery),
         cmocka_unit_test(another_program_may_act_during_a_commit),
     };
