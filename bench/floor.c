@@ -1,144 +1,94 @@
 /* SPDX-License-Identifier: MIT */
 /* The floor: a server on the same loop as Restante's (libuv) that sends the same octets and does no work.
  * It believes every name and password, has the replies ready in memory and never looks at a disk while it
- * serves. What a real server costs more than this one is the price of being one.
+ * serves. What a real server costs more than this one is the price of being one. Under TLS its connections are those
+ * of src/net, as Restante's: OpenSSL and nothing else.
  *
- *     floor --corpus FOLDER --ready-fd N
- *
- * A user is called NAME or NAME-SOMETHING and has the maildrop NAME of the corpus (corpus.h). */
-#include <dirent.h>
-#include <errno.h>
+ *     floor --corpus FOLDER [--ready-fd N]
+ */
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
-#include <uv.h>
 
+#include "base/container_of.h"
 #include "base/number.h"
-#include "corpus.h"
+#include "floor_session.h"
+#include "net/stream.h"
 
-enum {
-    MAILDROPS = 16,
-    INPUT_OCTETS = 8192,
-    REPLY_PIECES = 128, /* two a message: the line and the octets */
-    BACKLOG = 4096
-};
+enum { BACKLOG = 4096, GATHERED_OCTETS = 64 * 1024 };
 
-struct maildrop {
-    struct corpus corpus;
-    char stat_reply[64];
-};
-
-struct connection {
-    uv_tcp_t stream; /* first: the loop's pointer is ours */
+/* Pieces go out as they lie in memory. */
+struct plain {
+    uv_tcp_t tcp;
     uv_write_t request;
-    const struct maildrop *maildrop;
-    uv_buf_t pieces[REPLY_PIECES];
-    unsigned piece_count;
-    bool busy; /* a write is under way; commands wait */
-    bool closing;
-    size_t input_size;
-    char input[INPUT_OCTETS];
+    struct floor_session session;
 };
 
-static struct maildrop maildrops[MAILDROPS];
-static unsigned maildrop_count;
-
-static void on_written(uv_write_t *request, int status);
-
-static void on_closed(uv_handle_t *handle)
+static void on_plain_closed(uv_handle_t *handle)
 {
-    free(handle);
+    free(CONTAINER_OF(handle, struct plain, tcp));
 }
 
-static void hang_up(struct connection *connection)
+static void close_plain(struct floor_session *session)
 {
-    connection->closing = true;
-    if (!uv_is_closing((uv_handle_t *)&connection->stream)) {
-        uv_close((uv_handle_t *)&connection->stream, on_closed);
+    struct plain *plain = CONTAINER_OF(session, struct plain, session);
+
+    session->closing = true;
+    if (!uv_is_closing((uv_handle_t *)&plain->tcp)) {
+        uv_close((uv_handle_t *)&plain->tcp, on_plain_closed);
     }
 }
 
-static const struct maildrop *find_maildrop(struct bytes user)
+static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room_out)
 {
-    const uint8_t *dash = user.size > 0 ? memchr(user.data, '-', user.size) : NULL;
-    size_t size = dash == NULL ? user.size : (size_t)(dash - user.data);
+    static char input[FLOOR_INPUT_OCTETS];
+    struct plain *plain = CONTAINER_OF(handle, struct plain, tcp);
 
-    for (unsigned index = 0; index < maildrop_count; index++) {
-        const char *name = maildrops[index].corpus.name;
-        if (strlen(name) == size && memcmp(name, user.data, size) == 0) {
-            return &maildrops[index];
-        }
+    (void)suggested;
+    *room_out = uv_buf_init(input, (unsigned)floor_session_room(&plain->session));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *room)
+{
+    struct plain *plain = CONTAINER_OF(stream, struct plain, tcp);
+
+    if (size < 0) {
+        close_plain(&plain->session);
+    } else if (size > 0) {
+        floor_session_take(&plain->session,
+                           (struct bytes){(const uint8_t *)room->base, (size_t)size});
     }
-    return NULL;
 }
 
-static void reply(struct connection *connection, const void *data, size_t size)
+static void on_written(uv_write_t *request, int status)
 {
-    connection->pieces[connection->piece_count++] =
-        uv_buf_init((char *)(uintptr_t)data, (unsigned)size);
-}
+    struct plain *plain = CONTAINER_OF(request, struct plain, request);
 
-static void reply_text(struct connection *connection, const char *text)
-{
-    reply(connection, text, strlen(text));
-}
-
-static void retrieve(struct connection *connection, struct bytes argument)
-{
-    const struct corpus *corpus = &connection->maildrop->corpus;
-    uint64_t number;
-
-    if (number_parse(argument, corpus->messages, &number) != 0 || number == 0) {
-        reply_text(connection, "-ERR No such message\r\n");
+    if (status != 0) {
+        close_plain(&plain->session);
         return;
     }
-    size_t start = number == 1 ? 0 : corpus->ends[number - 2];
-    reply_text(connection, "+OK Message follows\r\n");
-    reply(connection, corpus->wire + start, corpus->ends[number - 1] - start);
-}
-
-static void obey(struct connection *connection, struct bytes line)
-{
-    struct bytes argument =
-        line.size > 5 ? (struct bytes){line.data + 5, line.size - 5} : (struct bytes){0};
-    const char *keyword = line.size >= 4 ? (const char *)line.data : "none";
-
-    if (strncasecmp(keyword, "RETR", 4) == 0 && connection->maildrop != NULL) {
-        retrieve(connection, argument);
-    } else if (strncasecmp(keyword, "STAT", 4) == 0 && connection->maildrop != NULL) {
-        reply_text(connection, connection->maildrop->stat_reply);
-    } else if (strncasecmp(keyword, "USER", 4) == 0) {
-        connection->maildrop = find_maildrop(argument);
-        reply_text(connection, connection->maildrop != NULL ? "+OK\r\n" : "-ERR Not here\r\n");
-    } else if (strncasecmp(keyword, "PASS", 4) == 0) {
-        reply_text(connection, "+OK Mailbox locked and ready\r\n");
-    } else if (strncasecmp(keyword, "NOOP", 4) == 0) {
-        reply_text(connection, "+OK\r\n");
-    } else if (strncasecmp(keyword, "QUIT", 4) == 0) {
-        reply_text(connection, "+OK Goodbye\r\n");
-        connection->closing = true;
-    } else {
-        reply_text(connection, "-ERR The floor does not know this\r\n");
+    floor_session_sent(&plain->session);
+    if (!plain->session.busy && !uv_is_closing((uv_handle_t *)&plain->tcp)) {
+        uv_read_start((uv_stream_t *)&plain->tcp, on_room, on_read);
     }
 }
 
-/* Sends the pieces; what the socket does not take at once makes the connection busy. */
-static void flush(struct connection *connection)
+static bool send_plain(struct floor_session *session)
 {
-    uv_stream_t *stream = (uv_stream_t *)&connection->stream;
-    uv_buf_t *pieces = connection->pieces;
-    unsigned count = connection->piece_count;
+    struct plain *plain = CONTAINER_OF(session, struct plain, session);
+    uv_stream_t *stream = (uv_stream_t *)&plain->tcp;
+    uv_buf_t *pieces = session->pieces;
+    unsigned count = session->piece_count;
     int written = uv_try_write(stream, pieces, count);
 
-    connection->piece_count = 0;
     if (written < 0 && written != UV_EAGAIN) {
-        hang_up(connection);
-        return;
+        close_plain(session);
+        return true;
     }
     size_t left = written < 0 ? 0 : (size_t)written;
     while (count > 0 && left >= pieces->len) {
@@ -147,135 +97,182 @@ static void flush(struct connection *connection)
         count--;
     }
     if (count == 0) {
-        return;
+        return true;
     }
     pieces->base += left;
     pieces->len -= left;
-    connection->busy = true;
     uv_read_stop(stream);
-    if (uv_write(&connection->request, stream, pieces, count, on_written) != 0) {
-        hang_up(connection);
+    if (uv_write(&plain->request, stream, pieces, count, on_written) != 0) {
+        close_plain(session);
+        return true;
     }
+    return false;
 }
 
-/* Obeys the lines that are there; replies go out together. */
-static void proceed(struct connection *connection)
-{
-    char *start = connection->input;
-    char *end = connection->input + connection->input_size;
+static const struct floor_connection plain_connection = {.send = send_plain, .close = close_plain};
 
-    while (!connection->busy && !connection->closing) {
-        char *newline = memchr(start, '\n', (size_t)(end - start));
-        if (newline != NULL) {
-            size_t size = (size_t)(newline - start);
-            size -= size > 0 && newline[-1] == '\r' ? 1 : 0;
-            obey(connection, (struct bytes){(uint8_t *)start, size});
-            start = newline + 1;
-        }
-        if (connection->piece_count > 0 && (newline == NULL || connection->closing ||
-                                            connection->piece_count + 2 > REPLY_PIECES)) {
-            flush(connection);
-        }
-        if (newline == NULL) {
+static void accept_plain(uv_stream_t *listener, int status)
+{
+    struct plain *plain = status == 0 ? malloc(sizeof *plain) : NULL;
+
+    if (plain == NULL) {
+        return;
+    }
+    uv_tcp_init(listener->loop, &plain->tcp);
+    if (uv_accept(listener, (uv_stream_t *)&plain->tcp) != 0) {
+        uv_close((uv_handle_t *)&plain->tcp, on_plain_closed);
+        return;
+    }
+    uv_read_start((uv_stream_t *)&plain->tcp, on_room, on_read);
+    floor_session_start(&plain->session, &plain_connection);
+}
+
+/* Small pieces share records, and with them writes; a large one is encrypted from where it lies. */
+struct secure {
+    struct stream stream;
+    struct floor_session session;
+    unsigned next; /* piece */
+    uint8_t gathered[GATHERED_OCTETS];
+};
+
+static struct stream_loop shared;
+static struct tls_context *context;
+
+static struct bytes gather(struct secure *secure)
+{
+    const struct floor_session *session = &secure->session;
+    size_t size = 0;
+
+    while (secure->next < session->piece_count) {
+        const uv_buf_t *piece = &session->pieces[secure->next];
+        if (piece->len > GATHERED_OCTETS - size) {
             break;
         }
+        memcpy(secure->gathered + size, piece->base, piece->len);
+        size += piece->len;
+        secure->next++;
     }
-    connection->input_size = (size_t)(end - start);
-    memmove(connection->input, start, connection->input_size);
-    if (connection->closing && !connection->busy) {
-        hang_up(connection);
+    if (size == 0) {
+        const uv_buf_t *piece = &session->pieces[secure->next++];
+        return (struct bytes){(const uint8_t *)piece->base, piece->len};
     }
+    return (struct bytes){secure->gathered, size};
 }
 
-static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room_out)
+static bool send_rest(struct secure *secure)
 {
-    struct connection *connection = (struct connection *)handle;
-
-    (void)suggested;
-    *room_out = uv_buf_init(connection->input + connection->input_size,
-                            (unsigned)(INPUT_OCTETS - connection->input_size));
-}
-
-static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *room)
-{
-    struct connection *connection = (struct connection *)stream;
-
-    (void)room;
-    if (size < 0) {
-        hang_up(connection);
-        return;
-    }
-    connection->input_size += (size_t)size;
-    proceed(connection);
-}
-
-static void on_written(uv_write_t *request, int status)
-{
-    struct connection *connection = (struct connection *)request->handle;
-
-    connection->busy = false;
-    if (status != 0) {
-        hang_up(connection);
-        return;
-    }
-    proceed(connection);
-    if (!connection->busy && !uv_is_closing((uv_handle_t *)&connection->stream)) {
-        uv_read_start((uv_stream_t *)&connection->stream, on_room, on_read);
-    }
-}
-
-static void on_connection(uv_stream_t *listener, int status)
-{
-    struct connection *connection = status == 0 ? malloc(sizeof *connection) : NULL;
-
-    if (connection == NULL) {
-        return;
-    }
-    connection->maildrop = NULL;
-    connection->piece_count = 0;
-    connection->busy = connection->closing = false;
-    connection->input_size = 0;
-    uv_tcp_init(listener->loop, &connection->stream);
-    if (uv_accept(listener, (uv_stream_t *)&connection->stream) != 0) {
-        hang_up(connection);
-        return;
-    }
-    uv_read_start((uv_stream_t *)&connection->stream, on_room, on_read);
-    reply_text(connection, "+OK Restante ready\r\n");
-    flush(connection);
-}
-
-static int load_maildrops(const char *folder, struct error *error)
-{
-    DIR *listing = opendir(folder);
-    struct dirent *entry;
-    int result = 0;
-
-    if (listing == NULL) {
-        return error_from_errno(error, errno, "%s", folder);
-    }
-    while (result == 0 && (entry = readdir(listing)) != NULL) {
-        char *dot = strrchr(entry->d_name, '.');
-        if (dot == NULL || strcmp(dot, ".sizes") != 0) {
-            continue;
+    while (secure->next < secure->session.piece_count) {
+        if (!stream_write(&secure->stream, gather(secure))) {
+            stream_read(&secure->stream, false);
+            return false;
         }
-        *dot = '\0';
-        if (maildrop_count == MAILDROPS) {
-            result = error_set(error, ERROR_LIMIT, 0, "%s: too many maildrops", folder);
-            break;
-        }
-        struct maildrop *maildrop = &maildrops[maildrop_count++];
-        result = corpus_load(folder, entry->d_name, &maildrop->corpus, error);
-        snprintf(maildrop->stat_reply, sizeof maildrop->stat_reply, "+OK %llu %llu\r\n",
-                 (unsigned long long)maildrop->corpus.count,
-                 (unsigned long long)maildrop->corpus.octets);
     }
-    closedir(listing);
+    return true;
+}
+
+static bool send_secure(struct floor_session *session)
+{
+    struct secure *secure = CONTAINER_OF(session, struct secure, session);
+
+    secure->next = 0;
+    return send_rest(secure);
+}
+
+static void close_secure(struct floor_session *session)
+{
+    struct secure *secure = CONTAINER_OF(session, struct secure, session);
+
+    if (!uv_is_closing((uv_handle_t *)&secure->stream.tcp)) {
+        stream_finish(&secure->stream);
+        stream_close(&secure->stream);
+    }
+}
+
+static const struct floor_connection secure_connection = {.send = send_secure,
+                                                          .close = close_secure};
+
+static void on_secured(struct stream *stream)
+{
+    struct secure *secure = CONTAINER_OF(stream, struct secure, stream);
+
+    floor_session_start(&secure->session, &secure_connection);
+}
+
+static void on_data(struct stream *stream, struct bytes octets)
+{
+    struct secure *secure = CONTAINER_OF(stream, struct secure, stream);
+
+    floor_session_take(&secure->session, octets);
+}
+
+static void on_drained(struct stream *stream)
+{
+    struct secure *secure = CONTAINER_OF(stream, struct secure, stream);
+
+    if (!send_rest(secure)) {
+        return;
+    }
+    floor_session_sent(&secure->session);
+    if (!secure->session.busy) {
+        stream_read(stream, true);
+    }
+}
+
+static void on_ended(struct stream *stream)
+{
+    if (!uv_is_closing((uv_handle_t *)&stream->tcp)) {
+        stream_close(stream);
+    }
+}
+
+static void on_closed(struct stream *stream)
+{
+    free(CONTAINER_OF(stream, struct secure, stream));
+}
+
+static const struct stream_events secure_events = {.data = on_data,
+                                                   .drained = on_drained,
+                                                   .secured = on_secured,
+                                                   .ended = on_ended,
+                                                   .closed = on_closed};
+
+static void accept_secure(uv_stream_t *listener, int status)
+{
+    struct secure *secure = status == 0 ? malloc(sizeof *secure) : NULL;
+
+    if (secure == NULL || stream_accept(&secure->stream, listener, &secure_events, &shared) != 0) {
+        return; /* the latter closes, and that frees */
+    }
+    if (stream_secure(&secure->stream, context, (struct bytes){0}) != 0) {
+        stream_close(&secure->stream);
+        return;
+    }
+    stream_read(&secure->stream, true);
+}
+
+/* As Restante's own: a key of P-256, tickets. */
+static int make_context(struct error *error)
+{
+    static struct tls_tickets tickets = {.count = 1};
+    struct tls_settings settings = {
+        .identity_count = 1, .protocol = "pop3", .tickets = &tickets, .only_1_3 = true};
+    struct bytes certificate = {0}, key = {0};
+
+    tls_make_ticket_key(tickets.keys[0]);
+    int result = tls_make_self_signed("localhost", &certificate, &key, error);
+    if (result == 0) {
+        settings.identities[0].certificate = certificate;
+        settings.identities[0].key = key;
+        result = tls_context_create(&settings, &context, error);
+    }
+    free((uint8_t *)(uintptr_t)certificate.data);
+    free((uint8_t *)(uintptr_t)key.data);
     return result;
 }
 
 /* Accepted sockets inherit the option from the listener: no system call a connection. */
-static int listen_on_loopback(uv_tcp_t *listener, int ready)
+static int listen_on_loopback(uv_tcp_t *listener, uv_connection_cb on_connection,
+                              const char *service, int ready)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int size = sizeof address, descriptor, on = 1;
@@ -288,7 +285,7 @@ static int listen_on_loopback(uv_tcp_t *listener, int ready)
         uv_tcp_getsockname(listener, (struct sockaddr *)&address, &size) != 0) {
         return -1;
     }
-    return dprintf(ready, "pop3 127.0.0.1:%u\nready\n", ntohs(address.sin_port)) < 0 ? -1 : 0;
+    return dprintf(ready, "%s 127.0.0.1:%u\n", service, ntohs(address.sin_port)) < 0 ? -1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -296,10 +293,10 @@ int main(int argc, char **argv)
     static const struct option options[] = {{"corpus", required_argument, NULL, 'c'},
                                             {"ready-fd", required_argument, NULL, 'r'},
                                             {NULL, 0, NULL, 0}};
+    static uv_tcp_t plain, secure;
     const char *folder = NULL;
     uint64_t ready = 1;
     struct error error;
-    uv_tcp_t listener;
 
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'c') {
@@ -312,11 +309,14 @@ int main(int argc, char **argv)
         fputs("usage: floor --corpus FOLDER [--ready-fd N]\n", stderr);
         return 64;
     }
-    if (load_maildrops(folder, &error) != 0) {
+    if (floor_load_maildrops(folder, &error) != 0 || make_context(&error) != 0) {
         fprintf(stderr, "floor: %s\n", error.text);
         return 1;
     }
-    if (listen_on_loopback(&listener, (int)ready) != 0) {
+    if (stream_loop_init(&shared, uv_default_loop()) != 0 ||
+        listen_on_loopback(&plain, accept_plain, "pop3", (int)ready) != 0 ||
+        listen_on_loopback(&secure, accept_secure, "pop3s", (int)ready) != 0 ||
+        dprintf((int)ready, "ready\n") < 0) {
         fputs("floor: cannot listen on 127.0.0.1\n", stderr);
         return 1;
     }

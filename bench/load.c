@@ -2,15 +2,21 @@
 /* The load generator. One case a run, one line of JSON on standard output; exit 1 if the server said
  * anything wrong.
  *
- *     load --case sessions --port N --corpus FOLDER --name NAME --users N --concurrency N --duration T
- *     load --case retrieve --port N --corpus FOLDER --name NAME --window N --duration T | --verify [--partial]
- *     load --case whole    --port N --corpus FOLDER --name NAME --window N --duration T | --verify
- *     load --case logins   --port N --corpus FOLDER --name NAME --repeat N
+ *     load --case CASE --port N --corpus FOLDER --name NAME [--users N] [--tls full|resumed] [--stat "COUNT OCTETS"]
+ *
+ *     --case sessions  --concurrency N --duration T
+ *     --case retrieve  --window N --duration T | --verify [--partial]
+ *     --case whole     --window N --duration T | --verify
+ *     --case logins    --repeat N
+ *     --case listings  --repeat N
+ *     --case deletions --window N
+ *     --case noops     --repeat N
  *
  * It talks to 127.0.0.1 only. */
 #include "load.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -49,10 +55,14 @@ bool load_reply_is(struct bytes line, const char *wanted)
            (line.size == size || line.data[size] == ' ' || line.data[size] == '\r');
 }
 
-void load_expected_stat(const struct corpus *corpus, char *out, size_t capacity)
+void load_expected_stat(const struct load_options *options, char *out, size_t capacity)
 {
-    snprintf(out, capacity, "+OK %llu %llu", (unsigned long long)corpus->count,
-             (unsigned long long)corpus->octets);
+    if (options->stat != NULL) {
+        snprintf(out, capacity, "+OK %.40s", options->stat);
+    } else {
+        snprintf(out, capacity, "+OK %llu %llu", (unsigned long long)options->corpus.count,
+                 (unsigned long long)options->corpus.octets);
+    }
 }
 
 static int compare_times(const void *a, const void *b)
@@ -101,6 +111,8 @@ enum letter {
     WINDOW,
     REPEAT,
     DURATION,
+    STAT,
+    TLS,
     VERIFY,
     PARTIAL
 };
@@ -132,10 +144,25 @@ static int duration_of(const struct arguments *arguments, uint64_t *us_out)
     return 0;
 }
 
+static int security_of(const struct arguments *arguments, enum link_security *security_out)
+{
+    const char *text = arguments->text[TLS];
+
+    if (text != NULL && strcmp(text, "full") == 0) {
+        *security_out = LINK_FULL;
+    } else if (text != NULL && strcmp(text, "resumed") == 0) {
+        *security_out = LINK_RESUMED;
+    } else if (text != NULL) {
+        return -1;
+    }
+    return 0;
+}
+
 static int fill_options(const struct arguments *arguments, struct load_options *options,
                         struct error *error)
 {
     uint64_t port = 0, users = 0, concurrency = 1, window = 1, repeat = 1;
+    enum link_security security = LINK_PLAIN;
 
     if (number_of(arguments, PORT, 1, 65535, &port) != 0 || port == 0 ||
         number_of(arguments, USERS, 1, 10000, &users) != 0 ||
@@ -145,12 +172,13 @@ static int fill_options(const struct arguments *arguments, struct load_options *
         duration_of(arguments, &options->duration_us) != 0) {
         return error_set(error, ERROR_USAGE, 0, "a number is missing or out of range");
     }
+    if (security_of(arguments, &security) != 0) {
+        return error_set(error, ERROR_USAGE, 0, "--tls is full or resumed");
+    }
     if (arguments->text[CORPUS] == NULL || arguments->text[NAME] == NULL) {
         return error_set(error, ERROR_USAGE, 0, "--corpus and --name are missing");
     }
-    options->address = (struct sockaddr_in){.sin_family = AF_INET,
-                                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                            .sin_port = htons((uint16_t)port)};
+    options->stat = arguments->text[STAT];
     options->password = arguments->text[PASSWORD] != NULL ? arguments->text[PASSWORD] : "secret";
     options->users = (uint32_t)users;
     options->concurrency = (uint32_t)concurrency;
@@ -158,25 +186,30 @@ static int fill_options(const struct arguments *arguments, struct load_options *
     options->repeat = (uint32_t)repeat;
     options->verify = arguments->text[VERIFY] != NULL;
     options->partial = arguments->text[PARTIAL] != NULL;
-    return corpus_load(arguments->text[CORPUS], arguments->text[NAME], &options->corpus, error);
+    return link_target_init(options->target, (uint16_t)port, security, error) != 0 ||
+                   corpus_load(arguments->text[CORPUS], arguments->text[NAME], &options->corpus,
+                               error) != 0
+               ? -1
+               : 0;
 }
 
 static int run_case(const char *name, const struct load_options *options,
                     struct load_result *result, struct error *error)
 {
-    if (name != NULL && strcmp(name, "sessions") == 0) {
-        return load_sessions(options, result, error);
+    static const struct {
+        const char *name;
+        int (*run)(const struct load_options *, struct load_result *, struct error *);
+    } cases[] = {{"sessions", load_sessions}, {"retrieve", load_retrieve},
+                 {"whole", load_whole},       {"logins", load_logins},
+                 {"listings", load_listings}, {"deletions", load_deletions},
+                 {"noops", load_noops}};
+
+    for (size_t index = 0; name != NULL && index < sizeof cases / sizeof cases[0]; index++) {
+        if (strcmp(name, cases[index].name) == 0) {
+            return cases[index].run(options, result, error);
+        }
     }
-    if (name != NULL && strcmp(name, "retrieve") == 0) {
-        return load_retrieve(options, result, error);
-    }
-    if (name != NULL && strcmp(name, "logins") == 0) {
-        return load_logins(options, result, error);
-    }
-    if (name != NULL && strcmp(name, "whole") == 0) {
-        return load_whole(options, result, error);
-    }
-    return error_set(error, ERROR_USAGE, 0, "--case is sessions, retrieve, whole or logins");
+    return error_set(error, ERROR_USAGE, 0, "--case: there is no such case");
 }
 
 int main(int argc, char **argv)
@@ -191,11 +224,14 @@ int main(int argc, char **argv)
                                           {"window", required_argument, NULL, WINDOW},
                                           {"repeat", required_argument, NULL, REPEAT},
                                           {"duration", required_argument, NULL, DURATION},
+                                          {"stat", required_argument, NULL, STAT},
+                                          {"tls", required_argument, NULL, TLS},
                                           {"verify", no_argument, NULL, VERIFY},
                                           {"partial", no_argument, NULL, PARTIAL},
                                           {NULL, 0, NULL, 0}};
     struct arguments arguments = {0};
-    struct load_options options = {0};
+    struct link_target target = {0};
+    struct load_options options = {.target = &target};
     struct load_result result = {0};
     struct error error = {0};
 
@@ -205,6 +241,7 @@ int main(int argc, char **argv)
         }
         arguments.text[option] = optarg != NULL ? optarg : "yes";
     }
+    signal(SIGPIPE, SIG_IGN);
     int status = fill_options(&arguments, &options, &error);
     uint64_t used_us = cpu_us();
     if (status != 0 || run_case(arguments.text[CASE], &options, &result, &error) != 0) {
@@ -213,5 +250,6 @@ int main(int argc, char **argv)
     }
     report(&result, cpu_us() - used_us);
     free(result.times.us);
+    link_target_free(&target);
     return 0;
 }

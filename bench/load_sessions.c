@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum step { GREETING, USER, PASS, STAT, QUIT, CLOSED };
@@ -16,7 +15,7 @@ enum step { GREETING, USER, PASS, STAT, QUIT, CLOSED };
 enum { LINE_OCTETS = 512, EVENTS = 256 };
 
 struct slot {
-    int descriptor; /* -1: none */
+    struct link link;
     enum step step; /* whose reply is awaited */
     uint64_t began_us;
     size_t line_size;
@@ -48,22 +47,19 @@ static int fail(const struct slot *slot, struct bytes line, struct error *error)
 
 static int begin(struct crowd *crowd, struct slot *slot, struct error *error)
 {
-    const struct sockaddr_in *address = &crowd->options->address;
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = slot};
+    /* TLS keeps octets for itself, so it is asked until it has none, and may wait for room to send. */
+    bool secure = crowd->options->target->security != LINK_PLAIN;
+    struct epoll_event event = {.events = secure ? EPOLLIN | EPOLLOUT | EPOLLET : EPOLLIN,
+                                .data.ptr = slot};
 
     slot->began_us = load_now_us();
     slot->step = GREETING;
     slot->line_size = 0;
-    slot->descriptor = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (slot->descriptor < 0) {
-        return error_from_errno(error, errno, "socket");
+    if (link_open(&slot->link, crowd->options->target, false, error) != 0) {
+        return -1;
     }
     crowd->open++;
-    if (connect(slot->descriptor, (const struct sockaddr *)address, sizeof *address) != 0 &&
-        errno != EINPROGRESS) {
-        return error_from_errno(error, errno, "connect");
-    }
-    if (epoll_ctl(crowd->poll, EPOLL_CTL_ADD, slot->descriptor, &event) != 0) {
+    if (epoll_ctl(crowd->poll, EPOLL_CTL_ADD, slot->link.descriptor, &event) != 0) {
         return error_from_errno(error, errno, "epoll_ctl");
     }
     return 0;
@@ -74,8 +70,7 @@ static int finish(struct crowd *crowd, struct slot *slot, struct error *error)
 {
     uint64_t now_us = load_now_us();
 
-    close(slot->descriptor);
-    slot->descriptor = -1;
+    link_close(&slot->link);
     crowd->open--;
     if (slot->step != CLOSED) {
         return fail(slot, bytes_of("(connection closed)"), error);
@@ -116,24 +111,11 @@ static int advance(struct crowd *crowd, struct slot *slot, struct error *error)
     }
     slot->step++;
     slot->line_size = 0;
-    if (command.size > 0 &&
-        send(slot->descriptor, command.data, command.size, MSG_NOSIGNAL) != (ssize_t)command.size) {
-        return error_from_errno(error, errno, "send");
-    }
-    return 0;
+    return command.size > 0 ? link_send(&slot->link, command, error) : 0;
 }
 
-static int hear(struct crowd *crowd, struct slot *slot, struct error *error)
+static int take(struct crowd *crowd, struct slot *slot, ssize_t size, struct error *error)
 {
-    ssize_t size = recv(slot->descriptor, slot->line + slot->line_size,
-                        sizeof slot->line - slot->line_size, 0);
-
-    if (size < 0) {
-        return errno == EAGAIN ? 0 : error_from_errno(error, errno, "recv");
-    }
-    if (size == 0) {
-        return finish(crowd, slot, error);
-    }
     slot->line_size += (size_t)size;
     /* Commands are not pipelined: what comes is one line and ends with it. */
     if (slot->line[slot->line_size - 1] == '\n') {
@@ -142,6 +124,24 @@ static int hear(struct crowd *crowd, struct slot *slot, struct error *error)
     if (slot->line_size == sizeof slot->line) {
         return fail(slot, (struct bytes){(const uint8_t *)slot->line, slot->line_size}, error);
     }
+    return 0;
+}
+
+static int hear(struct crowd *crowd, struct slot *slot, struct error *error)
+{
+    do {
+        ssize_t size = link_receive(&slot->link, slot->line + slot->line_size,
+                                    sizeof slot->line - slot->line_size, error);
+        if (size == LINK_LATER) {
+            return 0;
+        }
+        if (size <= 0) {
+            return size == 0 ? finish(crowd, slot, error) : -1;
+        }
+        if (take(crowd, slot, size, error) != 0) {
+            return -1;
+        }
+    } while (slot->link.tls != NULL);
     return 0;
 }
 
@@ -168,12 +168,12 @@ int load_sessions(const struct load_options *options, struct load_result *result
                   struct error *error)
 {
     struct crowd crowd = {.options = options, .result = result};
-    uint64_t began_us = load_now_us();
-    int status = 0;
 
     if (options->users < options->concurrency) {
         return error_set(error, ERROR_USAGE, 0, "each session at once needs a user of its own");
     }
+    int status = load_first_ticket(options, error);
+    uint64_t began_us = load_now_us();
     AUTO_FREE struct slot *slots = calloc(options->concurrency, sizeof *slots);
     AUTO_CLOSE int poll = epoll_create1(EPOLL_CLOEXEC);
     if (slots == NULL || poll < 0) {
@@ -183,7 +183,7 @@ int load_sessions(const struct load_options *options, struct load_result *result
     crowd.until_us = began_us + options->duration_us;
     crowd.pass_size = (size_t)snprintf(crowd.pass_command, sizeof crowd.pass_command,
                                        "PASS %.64s\r\n", options->password);
-    load_expected_stat(&options->corpus, crowd.stat_reply, sizeof crowd.stat_reply);
+    load_expected_stat(options, crowd.stat_reply, sizeof crowd.stat_reply);
     for (uint32_t index = 0; index < options->concurrency && status == 0; index++) {
         struct slot *slot = &slots[index];
         slot->user_size = (size_t)snprintf(slot->user_command, sizeof slot->user_command,
