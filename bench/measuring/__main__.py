@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cases
@@ -23,10 +25,11 @@ import peers
 import retrieval
 import syscalls
 from corpus import Corpus
-from table import markdown, replace_results, unexplained
+from table import explained, markdown, replace_results, unexplained
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "bench"
+UNMET = BENCH / "unmet.md"
 
 
 def say(text):
@@ -63,8 +66,8 @@ class Context:
         shutil.chown(self.accounts, "root", "daemon")
         self.accounts.chmod(0o640)
 
-    def linked(self, size):
-        return curves.link_drop(self, size)
+    def linked(self, size, **options):
+        return more_cases.link_drop(self, size, **options)
 
     def settle_load(self):
         """For a process that asks: the core that the server does not have."""
@@ -84,22 +87,26 @@ class Context:
                 raise SystemExit(f"bench/run: {command[0]} failed:\n{result.stdout[-4000:]}")
 
 
+PARTS = {
+    "--quick": (("cases",), "the table of cases, with 1 000 idle sessions"),
+    "--full": (("cases", "retrieve", "mixed", "curves"), "everything, with 10 000 idle sessions, and the curves"),
+    "--retrieve": (("retrieve",), "restante fetch beside other retrievers, over two links"),
+    "--mixed": (("mixed",), "short sessions while others are slow, in three ways"),
+    "--syscalls": (("syscalls",), "system calls of a session and of a message, by name"),
+    "--curves": (("curves",), "the curves only, into bench/curves/"),
+}
+EVERYTHING = ("cases", "retrieve", "mixed")
+
+
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--quick", action="store_true", help="every case, small, about six minutes")
-    what.add_argument("--full", action="store_true", help="every case, 10 000 idle sessions, the curves")
-    what.add_argument("--curves", action="store_true", help="the curves only, into bench/curves/")
-    what.add_argument("--syscalls", action="store_true",
-                      help="system calls of a session and of a message, by name")
-    what.add_argument("--mixed", action="store_true",
-                      help="short sessions while others are slow, in three ways")
-    what.add_argument("--retrieve", action="store_true",
-                      help="restante fetch beside other retrievers, over two links")
+    parser = argparse.ArgumentParser(prog="bench/run", description="Without an option that says what: the three tables, "
+                                     "with 1 000 idle sessions and without the slowest retrievers.")
+    what = parser.add_mutually_exclusive_group()
+    for option, (parts, text) in PARTS.items():
+        what.add_argument(option, dest="parts", action="store_const", const=parts, help=text)
     parser.add_argument("--write", action="store_true",
                         help="put the result into bench/README.md or bench/syscalls.md")
-    parser.add_argument("--retrievers", default=",".join(retrieval.PROGRAMS),
-                        help="with --retrieve: beside these only")
+    parser.add_argument("--retrievers", help="with --retrieve: beside these only")
     parser.add_argument("--servers", default=",".join(s.name for s in peers.ALL),
                         help="only these, separated by commas")
     parser.add_argument("--cases", default="", help="only cases whose first row contains this text")
@@ -110,7 +117,11 @@ def parse_arguments():
                         help="where corpus, peers and build are kept between runs")
     parser.add_argument("--build-dir", help="where to build (default: in the cache)")
     arguments = parser.parse_args()
-    arguments.idle = arguments.idle or (10_000 if arguments.full else 1_000)
+    arguments.idle = arguments.idle or (10_000 if arguments.parts == PARTS["--full"][0] else 1_000)
+    # fetchmail and getmail6 take minutes: whoever runs everything waits for mpop only, which has a goal
+    slow_too = arguments.parts == PARTS["--retrieve"][0]
+    arguments.retrievers = (arguments.retrievers or (",".join(retrieval.PROGRAMS) if slow_too else "mpop")).split(",")
+    arguments.parts = arguments.parts or EVERYTHING
     return arguments
 
 
@@ -131,19 +142,56 @@ def measure_all(arguments, load, running):
     return chosen
 
 
-def measure_retrievers(arguments, context, network, server):
-    retrieval.prepare()
-    times = retrieval.measure(context, server, arguments.retrievers.split(","), say)
+def tell_cases(arguments, context, load, network, running):
+    measured = measure_all(arguments, load, running)
+    context.wrong += unexplained(measured, UNMET)
+    return markdown(measured, [server.name for server in running], conditions(context, network, running))
+
+
+def tell_retrievers(arguments, context, load, network, running):
+    server, = running
+    times = retrieval.measure(context, server, arguments.retrievers, say)
+    context.wrong += retrieval.unexplained(times, explained(UNMET))
     about = (f"Everything is fetched into a fresh Maildir and kept on Restante's server; {network}; "
              f"{idleness(context)}.")
     return retrieval.markdown(times, retrieval.memory(context, server), about)
 
 
-def measure_mixed(context, load, network, running):
+def tell_mixed(arguments, context, load, network, running):
     about = (f"Times of short sessions, {mixed.CONCURRENCY} at once, relative to the median of Restante's where there is "
-             f"nothing else; {network}; one core for each server with all its processes, another for all clients; "
+             f"nothing else and no TLS; {network}; one core for each server with all its processes, another for all clients; "
              f"{idleness(context)}.")
-    return mixed.markdown(mixed.measure(context, load, [one for one in running if one.serves_mail and not one.few_cases], say), about)
+    return mixed.markdown(mixed.measure(context, load, running, say), about)
+
+
+def tell_syscalls(arguments, context, load, network, running):
+    return syscalls.report(load, running)
+
+
+def draw_curves(arguments, context, load, network, running):
+    drawn = [curves.Throughput(), curves.LoginTime(), curves.Memory(arguments.idle)]
+    drawn = [curve for curve in drawn if arguments.cases in curve.name]
+    curves.measure(drawn, load, running, BENCH / "curves", say)
+    return conditions(context, network, running)
+
+
+@dataclass(frozen=True)
+class Part:
+    tell: Callable  # gives the Markdown of its result
+    page: Path | None = None  # where --write puts that
+    mark: str = ""
+    takes: Callable = lambda server: True
+    maildrops: Callable | None = None  # what has to be there before a server starts
+
+
+WITH_MAIL = {"takes": lambda server: server.serves_mail and not server.few_cases}
+KINDS = {
+    "cases": Part(tell_cases, BENCH / "README.md"),
+    "retrieve": Part(tell_retrievers, BENCH / "README.md", "--retrieve ", takes=lambda server: server.name == "restante"),
+    "mixed": Part(tell_mixed, BENCH / "README.md", "--mixed ", maildrops=mixed.Maildrops, **WITH_MAIL),
+    "syscalls": Part(tell_syscalls, BENCH / "syscalls.md"),
+    "curves": Part(draw_curves),
+}
 
 
 def idleness(context):
@@ -162,44 +210,37 @@ def conditions(context, network, running):
             f"the files' octets in memory; {idleness(context)}.")
 
 
+def measure(arguments, context, network, part, chosen):
+    load = cases.Load(context)
+    running, maildrops = [], None
+    try:
+        if part.maildrops:
+            maildrops = part.maildrops(context)
+        for kind in chosen:
+            if part.takes(kind):
+                running.append(kind(context))
+                running[-1].start()
+        return part.tell(arguments, context, load, network, running)
+    finally:
+        for server in running:
+            server.stop()
+            shutil.rmtree(server.folder)
+        if maildrops:
+            maildrops.close()
+
+
 def run(arguments, context):
-    wanted = ["restante"] if arguments.retrieve else arguments.servers.split(",")
+    """Part -> its result in Markdown."""
+    wanted = arguments.servers.split(",")
     chosen = [server for server in peers.ALL if server.name in wanted]
     if len(chosen) != len(set(wanted)):
         raise SystemExit(f"bench/run: servers are {', '.join(s.name for s in peers.ALL)}")
     context.prepare(wanted)
+    if "retrieve" in arguments.parts:
+        retrieval.prepare()
     network = machine.enter_own_network()
     machine.raise_descriptors()
-    load = cases.Load(context)
-    running = []
-    maildrops = None
-    try:
-        if arguments.mixed:
-            maildrops = mixed.Maildrops(context)
-        for kind in chosen:
-            running.append(kind(context))
-            running[-1].start()
-        if arguments.retrieve:
-            return measure_retrievers(arguments, context, network, running[0])
-        if arguments.mixed:
-            return measure_mixed(context, load, network, running)
-        if arguments.syscalls:
-            return syscalls.report(load, running)
-        if not arguments.curves:
-            measured = measure_all(arguments, load, running)
-            context.wrong = list(unexplained(measured, BENCH / "unmet.md"))
-        if arguments.curves or arguments.full:
-            drawn = [curves.Throughput(), curves.LoginTime(), curves.Memory(arguments.idle)]
-            drawn = [curve for curve in drawn if arguments.cases in curve.name]
-            curves.measure(drawn, load, running, BENCH / "curves", say)
-        if arguments.curves:
-            return conditions(context, network, running)
-        return markdown(measured, [s.name for s in chosen], conditions(context, network, running))
-    finally:
-        for server in running:
-            server.stop()
-        if maildrops:
-            maildrops.close()
+    return {name: measure(arguments, context, network, KINDS[name], chosen) for name in arguments.parts}
 
 
 def main():
@@ -207,20 +248,19 @@ def main():
     context = Context(arguments)
     began = time.monotonic()
     try:
-        result = run(arguments, context)
+        results = run(arguments, context)
     except (cases.Wrong, retrieval.Failed) as wrong:
         say(f"bench/run: {wrong}")
         return 1
     finally:
         shutil.rmtree(context.state, ignore_errors=True)
-    print(result)
+    print("\n\n".join(results.values()))
     say(f"{time.monotonic() - began:.0f} s")
     for text in context.wrong:
         say(f"bench/run: {text}")
-    if arguments.write and not arguments.curves:
-        page = BENCH / ("syscalls.md" if arguments.syscalls else "README.md")
-        kind = "--retrieve " if arguments.retrieve else "--mixed " if arguments.mixed else ""
-        replace_results(page, result, kind)
+    for name, result in results.items() if arguments.write else ():
+        if KINDS[name].page:
+            replace_results(KINDS[name].page, result, KINDS[name].mark)
     return 1 if context.wrong else 0
 
 

@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A POP3 client for what the load generator does not do: TLS, idle sessions, deletions. It is slower than any
-server, so what it measures is judged by the server's processor time, or by its memory."""
+"""A POP3 client for what nobody times: sessions that are idle, and those that disturb others."""
 
-import multiprocessing
-import os
 import socket
 import ssl
 
-import machine
 from cases import Wrong
 from corpus import PASSWORD
 
@@ -58,28 +54,3 @@ class Session:
     def quit(self):
         self.ask("QUIT")
         self.socket.close()
-
-
-def on_core(core, function, *arguments):
-    """Runs it in a process of its own on that core; what it returns."""
-    reader, writer = multiprocessing.Pipe(duplex=False)
-
-    def run():
-        os.sched_setaffinity(0, {core})
-        machine.go_first()
-        try:
-            writer.send(function(*arguments))
-        except (OSError, Wrong) as wrong:
-            writer.send(Wrong(str(wrong)))
-
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
-    writer.close()
-    try:
-        result = reader.recv()
-    except EOFError:
-        result = Wrong("the client ended before its time")
-    process.join()
-    if isinstance(result, Wrong):
-        raise result
-    return result

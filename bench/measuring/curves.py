@@ -8,7 +8,7 @@ from statistics import median
 
 import corpus
 from cases import Wrong
-from more_cases import Idle, fill_with_links
+from more_cases import Idle
 
 STYLE = """set terminal svg size 720,480 font 'sans-serif,13' background '#ffffff'
 set key below width -2
@@ -80,19 +80,6 @@ class Memory(Curve):
                 if not tls or server.tls_port is not None:
                     where = f"{'after' if logged_in else 'before'} login{', TLS' if tls else ''}"
                     yield f"{server.title}, {where}", Idle(counts[-1], logged_in, tls).grow(server, counts)
-
-
-def link_drop(context, size):
-    """A maildrop of so many names, and what the load generator knows of it."""
-    drop = corpus.Maildrop(f"linked-{size}", size, 1_000, wire=False)
-    folder = context.corpus.mail / drop.name
-    if not folder.exists():
-        unfinished = folder.with_name("unfinished")
-        fill_with_links(unfinished, size, context.owner)
-        unfinished.rename(folder)
-    stored = corpus.message(corpus.Text(), 1, 1_000)
-    (context.corpus.truth / f"{drop.name}.sizes").write_text(f"{size} {size * corpus.octets(stored)}\n")
-    return drop
 
 
 def draw(curve, lines, folder):

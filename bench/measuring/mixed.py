@@ -147,37 +147,43 @@ class Disturbed:
         self.clients = []
 
 
+def time_sessions(context, load, server, works, tls, seconds):
+    """p50, p99 and p99.9 in microseconds."""
+    with Disturbed(context, server, works) as disturbed:
+        report = load.run(server, "sessions", corpus.SMALL, "--concurrency", CONCURRENCY,
+                          "--duration", f"{seconds}s", tls=tls)
+        if disturbed.broken.is_set():
+            raise Wrong("a disturbing client gave up")
+    return tuple(report[key] for key in ("p50_us", "p99_us", "p999_us"))
+
+
 def measure(context, load, servers, say, seconds=4):
-    """trouble -> server -> (p50, p99, p99.9) in microseconds, or None: the server fell out."""
+    """(trouble, TLS) -> server -> times, or None: the server fell out."""
     found = {}
     for server in servers:
         load.run(server, "sessions", corpus.SMALL, "--concurrency", CONCURRENCY, "--duration", "300ms")
     everything = [work for works in TROUBLES.values() for work in works]
-    for trouble, works in {CALM: [], **TROUBLES, "all of this": everything}.items():
-        for server in servers:
-            try:
-                with Disturbed(context, server, works) as disturbed:
-                    report = load.run(server, "sessions", corpus.SMALL, "--concurrency", CONCURRENCY,
-                                      "--duration", f"{seconds}s")
-                    if disturbed.broken.is_set():
-                        raise Wrong("a disturbing client gave up")
-                times = tuple(report[key] for key in ("p50_us", "p99_us", "p999_us"))
-            except Wrong as wrong:
-                say(f"  {server.title} falls out: {wrong}")
-                times = None
-            found.setdefault(trouble, {})[server.title] = times
-            say(f"  {trouble}: {server.title}: {times}")
+    for tls in (None, "full"):
+        for trouble, works in {CALM: [], **TROUBLES, "all of this": everything}.items():
+            for server in servers:
+                try:
+                    times = time_sessions(context, load, server, works, tls, seconds)
+                except Wrong as wrong:
+                    say(f"  {server.title} falls out: {wrong}")
+                    times = None
+                found.setdefault((trouble, tls), {})[server.title] = times
+                say(f"  {trouble}{', TLS 1.3' if tls else ''}: {server.title}: {times}")
     return found
 
 
 def markdown(found, about):
-    titles = list(found[CALM])
-    unit = found[CALM]["Restante"]
+    titles = list(found[CALM, None])
+    unit = found[CALM, None].get("Restante")
     unit = unit[0] if unit else 1
     lines = ["| meanwhile | " + " | ".join(f"{title}: p50, p99, p99.9" for title in titles) + " |",
              "|---" * (1 + len(titles)) + "|"]
-    for trouble, by_server in found.items():
+    for (trouble, tls), by_server in found.items():
         cells = ["-" if times is None else ", ".join(figures(time / unit) for time in times)
                  for times in by_server.values()]
-        lines.append(f"| {trouble} | " + " | ".join(cells) + " |")
+        lines.append(f"| {'TLS 1.3, ' if tls else ''}{trouble} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", about])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Cases with the client of client.py: TLS, commands one by one, deletions, and the memory of idle sessions."""
+"""Cases beside sessions and messages: commands one by one, changed maildrops, deletions, memory of idle sessions."""
 
 import os
 import shutil
@@ -7,60 +7,17 @@ import time
 
 import client
 import corpus
-from cases import Case, Goal, Row
-
-DELETED = 10_000
-
-
-def run_sessions(port, context, resume, seconds):
-    done, began = 0, time.monotonic()
-    while time.monotonic() - began < seconds:
-        session = client.Session(port, context, resume)
-        session.log_in(f"small-{done % 64:04}").ask("STAT")
-        session.quit()
-        done += 1
-    return done
-
-
-class TlsSessions(Case):
-    """A handshake for each session, full or resumed with a ticket of the first."""
-
-    def __init__(self, resumed):
-        kind = "resumed" if resumed else "full"
-        limit = 4 if resumed else 2.5
-        super().__init__([Row(f"TLS 1.3 short sessions, {kind} handshakes, CPU of the server for 1 000", "cpu",
-                              None, Goal(1 / limit, text=f"<= 1/{limit:g}"))])
-        self.resumed = resumed
-
-    def takes(self, server):
-        return server.tls_port is not None
-
-    def once(self, load, server):
-        def work():
-            context, ticket = client.tls_context(), None
-            if self.resumed:
-                first = client.Session(server.tls_port, context).log_in("small-0000")
-                ticket = first.socket.session
-                first.quit()
-            return run_sessions(server.tls_port, context, ticket, 1.5)
-        before = server.group.cpu_seconds()
-        done = client.on_core(load.context.load_core, work)
-        return {"cpu": (server.group.cpu_seconds() - before) / done * 1000}
+from cases import SETTLED, Case, Goal, Row
 
 
 class PingPong(Case):
-    def __init__(self):
-        super().__init__([Row("NOOP, one by one, CPU of the server for 10 000", "cpu", None, None)])
+    def __init__(self, tls=None):
+        self.tls = tls
+        super().__init__([Row("NOOP, one by one, CPU of the server for 10 000", "cpu")])
 
     def once(self, load, server):
-        def work():
-            session = client.Session(server.port).log_in("small-0000")
-            for _ in range(10_000):
-                session.ask("NOOP")
-            session.quit()
-        before = server.group.cpu_seconds()
-        client.on_core(load.context.load_core, work)
-        return {"cpu": server.group.cpu_seconds() - before}
+        report = load.measured(server, "noops", corpus.SMALL, "--repeat", "10000", tls=self.tls)
+        return {"cpu": report["server_cpu"], "busy": report["busy"]}
 
 
 def fill_with_links(folder, count, owner):
@@ -83,34 +40,87 @@ def fill_with_links(folder, count, owner):
             os.link(first, name)
 
 
+def link_drop(context, size, name=None, kept=True):
+    """A maildrop of so many names, and what the load generator knows of it. `kept`: one that is there serves."""
+    drop = corpus.Maildrop(name or f"linked-{size}", size, 1_000, wire=False)
+    folder = context.corpus.mail / drop.name
+    if not kept:
+        shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        unfinished = folder.with_name("unfinished")
+        fill_with_links(unfinished, size, context.owner)
+        unfinished.rename(folder)
+    stored = corpus.message(corpus.Text(), 1, 1_000)
+    (context.corpus.truth / f"{drop.name}.sizes").write_text(f"{size} {size * corpus.octets(stored)}\n")
+    return drop
+
+
 class Deletion(Case):
-    def __init__(self):
-        super().__init__([Row("DELE of 10 000, pipelined, and QUIT, time", "seconds", None, None),
-                          Row("DELE of 10 000, pipelined, and QUIT, CPU of the server", "cpu", None, None)],
-                         rounds=2)
+    def __init__(self, tls=None):
+        self.tls = tls
+        super().__init__([Row("DELE of 10 000, pipelined, and QUIT, time", "seconds"),
+                          Row("DELE of 10 000, pipelined, and QUIT, CPU of the server", "cpu")], rounds=2)
 
     def takes(self, server):
-        return server.serves_mail
+        return server.serves_mail and super().takes(server)
 
     def once(self, load, server):
-        mail = load.context.corpus.mail / "deleted"
-        fill_with_links(mail, DELETED, load.context.owner)
-
-        def work():
-            session = client.Session(server.port).log_in("deleted")
-            began = time.monotonic()
-            for first in range(1, DELETED + 1, 500):
-                session.ask(*(f"DELE {number}" for number in range(first, first + 500)))
-            session.quit()
-            return time.monotonic() - began
-        time.sleep(0.05)
-        before = server.group.cpu_seconds()
-        seconds = client.on_core(load.context.load_core, work)
-        figures = {"seconds": seconds, "cpu": server.group.cpu_seconds() - before}
-        left = len(os.listdir(mail / "cur"))
+        drop = load.context.linked(10_000, name="deleted", kept=False)
+        time.sleep(SETTLED)
+        report = load.measured(server, "deletions", drop, "--window", "500", tls=self.tls)
+        left = len(os.listdir(load.context.corpus.mail / drop.name / "cur"))
         if left:
             raise client.Wrong(f"{server.title}: {left} messages are there after DELE and QUIT")
-        return figures
+        return {"seconds": report["p50_us"] / 1e6, "cpu": report["server_cpu"], "busy": report["busy"]}
+
+
+class ChangedLogin(Case):
+    """Login on a large maildrop to which one message came or from which one went since the last login."""
+
+    drop = corpus.SIZED
+
+    def __init__(self, tls=None):
+        self.tls = tls
+        super().__init__([
+            Row("login + STAT on 100 000, behind one delivery into new/, time", "seconds"),
+            Row("login + STAT on 100 000, behind one delivery by restante deliver (others: into new/), time", "own"),
+            Row("login + STAT on 100 000, behind one deletion, time", "deleted")])
+
+    def takes(self, server):
+        return server.serves_mail and super().takes(server)
+
+    def log_in(self, load, server, *arguments):
+        time.sleep(SETTLED)
+        return load.run(server, "logins", self.drop, *arguments, tls=self.tls)["p50_us"] / 1e6
+
+    def deliver(self, context):
+        """As any delivery agent does."""
+        arriving = context.corpus.mail / self.drop.name / "tmp" / f"{int(time.time())}.M{time.time_ns() % 1_000_000}P1.mail"
+        arriving.write_bytes(corpus.message(corpus.Text(), 1, 1_000))
+        os.chown(arriving, context.owner.pw_uid, context.owner.pw_gid)
+        arriving.rename(arriving.parents[1] / "new" / arriving.name)
+
+    def with_one_more(self, load, server, deliver):
+        """Times behind the delivery and behind the deletion."""
+        context = load.context
+        count, octets = map(int, (context.corpus.truth / f"{self.drop.name}.sizes").read_text().split()[:2])
+        self.log_in(load, server)
+        deliver()
+        arrived, = (context.corpus.mail / self.drop.name / "new").iterdir()
+        octets += corpus.octets(arrived.read_bytes())
+        delivered = self.log_in(load, server, "--stat", f"{count + 1} {octets}")
+        session = client.Session(server.port).log_in(self.drop.name)
+        session.ask(f"DELE {count + 1}")
+        session.quit()
+        return delivered, self.log_in(load, server)
+
+    def once(self, load, server):
+        delivered, deleted = self.with_one_more(load, server, lambda: self.deliver(load.context))
+        own = delivered
+        if server.delivers:
+            message = corpus.message(corpus.Text(), 1, 1_000)
+            own, _ = self.with_one_more(load, server, lambda: server.deliver(self.drop.name, message))
+        return {"seconds": delivered, "own": own, "deleted": deleted}
 
 
 class Idle(Case):
@@ -122,10 +132,10 @@ class Idle(Case):
         goal = Goal(1 / 6, text="<= 1/6") if tls else Goal(1 / 20, text="<= 1/20")
         super().__init__([Row(f"memory (PSS) of an idle session {where}, {link}", "octets", None, goal,
                               most=24 * 1024 if tls else 4 * 1024)], rounds=1)
-        self.count, self.logged_in, self.tls = count, logged_in, tls
+        self.count, self.logged_in, self.secured = count, logged_in, tls
 
     def takes(self, server):
-        return server.serves_mail and (not self.tls or server.tls_port is not None)
+        return server.serves_mail and (not self.secured or server.tls_port is not None)
 
     def once(self, load, server):
         return {"octets": self.measure(server, min(self.count, server.most_idle))}
@@ -138,8 +148,8 @@ class Idle(Case):
     def grow(self, server, counts):
         """(sessions, octets of the whole server) at each of these counts."""
         server.restart()
-        context = client.tls_context() if self.tls else None
-        port = server.tls_port if self.tls else server.port
+        context = client.tls_context() if self.secured else None
+        port = server.tls_port if self.secured else server.port
         client.Session(port, context).log_in("idle-0000").quit()
         sessions = []
         try:
@@ -158,5 +168,5 @@ class Idle(Case):
 
 
 def quick(idle_sessions):
-    return [TlsSessions(False), TlsSessions(True), PingPong(), Deletion(),
+    return [*(kind(tls) for tls in (None, "full") for kind in (PingPong, ChangedLogin, Deletion)),
             *(Idle(idle_sessions, logged_in, tls) for tls in (False, True) for logged_in in (False, True))]

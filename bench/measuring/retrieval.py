@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""bench/retrieve: Restante's retriever beside others and beside a pipe, from one and the same server."""
+"""bench/run --retrieve: Restante's retriever beside others and beside a pipe, from one and the same server."""
 
 import json
 import os
@@ -17,7 +17,8 @@ import relay
 
 PROGRAMS = ("mpop", "fetchmail", "getmail6", "fdm")
 ONE_WAY_SECONDS = 0.025
-LINKS = (("loopback", 0), ("50 ms round trip", ONE_WAY_SECONDS))
+LONG_LINK = "50 ms round trip"
+LINKS = (("loopback", 0), (LONG_LINK, ONE_WAY_SECONDS))
 
 
 class Failed(Exception):
@@ -184,19 +185,34 @@ def memory(context, server):
     return [restante.run(drop, server.port)[1] for drop in (corpus.MANY, corpus.HUGE)]
 
 
-def markdown(times, sizes, conditions):
-    names = [kind.name for kind in ALL if kind.name in times["loopback"]]
-    others = [name for name in names if name not in ("pipe", "restante")]
-    lines = ["| 2 000 x 10 KB | to the pipe | " + " | ".join(f"to {name}" for name in others) + " |",
-             "|---" * (2 + len(others)) + "|"]
+def goal(link, name):
+    """The most that Restante's time may be of another's, and how that is written."""
+    return {"pipe": (1.3, "<= 1.3"), "mpop": (0.5, "<= 1/2")}.get(name) if link == LONG_LINK else None
+
+
+def unexplained(times, known):
+    """Goals that are not met and that unmet.md has no entry for."""
     for link, row in times.items():
-        pipe = row["restante"] / row["pipe"]
-        cells = [f"{pipe:.2f} (<= 1.3: {'met' if pipe <= 1.3 else '**not met**'})"]
-        for name in others:
-            ratio = row["restante"] / row[name]
-            goal = f" (<= 1/2: {'met' if ratio <= 0.5 else '**not met**'})" if name == "mpop" else ""
-            cells.append((f"1/{1 / ratio:.1f}" if ratio < 0.5 else f"{ratio:.2f}") + goal)
-        lines.append(f"| {link} | " + " | ".join(cells) + " |")
+        work = f"retriever, 2 000 x 10 KB, {link}"
+        missed = [f"{text} of {name}" for name in row if (found := goal(link, name))
+                  for most, text in [found] if row["restante"] / row[name] > most]
+        if missed and work not in known:
+            yield f"{work}: not {' and not '.join(missed)}, and unmet.md says nothing of it"
+
+
+def cell(link, row, name):
+    ratio = row["restante"] / row[name]
+    text = f"1/{1 / ratio:.1f}" if ratio < 0.5 else f"{ratio:.2f}"
+    if found := goal(link, name):
+        text += f" ({found[1]}: {'met' if ratio <= found[0] else '**not met**'})"
+    return text
+
+
+def markdown(times, sizes, conditions):
+    names = [kind.name for kind in ALL if kind.name in times["loopback"] and kind.name != "restante"]
+    lines = ["| retriever, 2 000 x 10 KB | " + " | ".join(f"to {'the ' * (name == 'pipe')}{name}" for name in names) + " |",
+             "|---" * (1 + len(names)) + "|"]
+    lines += [f"| {link} | " + " | ".join(cell(link, row, name) for name in names) + " |" for link, row in times.items()]
     lines += ["", f"The most memory that `restante fetch` had: {sizes[1] / sizes[0]:.2f} times as much for 4 "
               "messages of 50 MB as for 2 000 of 10 KB.", "", conditions]
     return "\n".join(lines)
@@ -206,7 +222,7 @@ def prepare():
     packages.install(*PROGRAMS)
     for name in ("mpop", "fdm", "fetchmail", "getmail"):
         if not shutil.which(name):
-            raise SystemExit(f"bench/retrieve: {name} is missing")
+            raise SystemExit(f"bench/run: {name} is missing")
     # Retrievers open a file a message.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))

@@ -25,9 +25,9 @@ class Server:
     index = ()  # patterns of its cache beside cur/: without them, the next login is the first ever
     tls_port = None  # with TLS from the first octet
     few_cases = False  # True: takes part where every server can be asked the same
-    most_at_once = None  # connections that it can take at one time
     most_idle = 10_000
     serves_mail = True  # False: has no maildrops that could be opened
+    delivers = False  # True: `deliver` brings a message the server's own way
 
     def __init__(self, context):
         self.context = context
@@ -219,10 +219,18 @@ class Restante(Server):
 
     name, title = "restante", "Restante"
     index = ("restante.index*", "restante.ids*")
+    delivers = True
+
+    @property
+    def configuration(self):
+        return self.folder / "restante.conf"
+
+    def deliver(self, user, message):
+        subprocess.run([self.context.build / "src/cli/restante", "deliver", user, "-c", self.configuration],
+                       input=message, check=True)
 
     def start(self):
-        configuration = self.folder / "restante.conf"
-        configuration.write_text(f"""[server]
+        self.configuration.write_text(f"""[server]
 state-dir = {self.folder}/state
 user = {self.context.owner.pw_name}
 auth-user = daemon
@@ -239,7 +247,7 @@ path = {self.context.corpus.mail}/%u
 file = {self.context.accounts}
 """)
         (self.folder / "state").mkdir(exist_ok=True)
-        self.spawn_ready([self.context.build / "src/cli/restante", "serve", "-c", configuration])
+        self.spawn_ready([self.context.build / "src/cli/restante", "serve", "-c", self.configuration])
         self.await_greeting()
 
 
