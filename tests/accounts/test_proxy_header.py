@@ -64,6 +64,23 @@ def proxied(world, proxy=(), **sections):
     return world.start()
 
 
+@pytest.fixture(scope="module")
+def common():
+    """One server for the tests of headers, which leave it as it was."""
+    world = restante.World()
+    try:
+        yield proxied(world)
+    finally:
+        world.close()
+
+
+@pytest.fixture
+def server(common):
+    common.forget_log()
+    yield common
+    print(common.log())
+
+
 def connect(server, **options):
     return pop3.Client(server.proxy_address, greeting=False, **options)
 
@@ -92,9 +109,8 @@ def sessions(server, count):
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_the_client_is_who_the_proxy_says(world, name):
+def test_the_client_is_who_the_proxy_says(server, name):
     header, address = HEADERS[name]
-    server = proxied(world)
     with greeted(server, header) as client:
         mine = "127.0.0.1:%d" % client.socket.getsockname()[1]
         client.login()
@@ -104,8 +120,7 @@ def test_the_client_is_who_the_proxy_says(world, name):
 
 
 @pytest.mark.parametrize("name", OWN_HEADERS)
-def test_without_a_client_it_is_the_proxys_own(world, name):
-    server = proxied(world)
+def test_without_a_client_it_is_the_proxys_own(server, name):
     with greeted(server, OWN_HEADERS[name]) as client:
         mine = "127.0.0.1:%d" % client.socket.getsockname()[1]
         client.login()
@@ -115,11 +130,10 @@ def test_without_a_client_it_is_the_proxys_own(world, name):
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_cut_at_every_octet(world, name):
+def test_cut_at_every_octet(server, name):
     """The header in two pieces, each piece as it comes: the second with what the client says, of which
     nothing may be lost."""
     header, address = HEADERS[name]
-    server = proxied(world)
     for cut in range(1, len(header) + 1):
         with connect(server) as client:
             client.send(header[:cut])
@@ -131,9 +145,8 @@ def test_cut_at_every_octet(world, name):
 
 
 @pytest.mark.parametrize("name", ["v1", "v2-tlvs"])
-def test_octet_by_octet(world, name):
+def test_octet_by_octet(server, name):
     header, address = HEADERS[name]
-    server = proxied(world)
     with connect(server) as client:
         for octet in header + b"QUIT\r\n":
             client.send(bytes([octet]))
@@ -142,8 +155,7 @@ def test_octet_by_octet(world, name):
 
 
 @pytest.mark.parametrize("name", BAD_HEADERS)
-def test_bad_headers_end_the_connection(world, name):
-    server = proxied(world)
+def test_bad_headers_end_the_connection(server, name):
     for cut in (len(BAD_HEADERS[name]), 3):
         with connect(server) as client:
             try:
@@ -191,9 +203,8 @@ def test_who_is_not_listed_is_closed_at_once(world):
     greeted(server, HEADERS["v2"][0]).quit()
 
 
-def test_an_ordinary_listener_takes_no_header(world):
+def test_an_ordinary_listener_takes_no_header(server):
     """Not even from a proxy: it is an unknown command there."""
-    server = proxied(world)
     for header in (proxy_header.v1(CLIENT), proxy_header.v2(CLIENT)):
         with server.client() as client:
             client.send(header + b"\r\n")
@@ -210,9 +221,8 @@ def test_the_header_has_a_time_limit(world):
     assert {session["end"] for session in sessions(server, 2)} == {"proxy-header-timeout"}
 
 
-def test_a_second_header_is_no_header(world):
+def test_a_second_header_is_no_header(server):
     """What comes behind the first is the client's, who would like to be somebody else."""
-    server = proxied(world)
     with connect(server) as client:
         client.send(HEADERS["v1"][0])
         assert client.line().startswith(b"+OK")

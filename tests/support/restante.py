@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs the installed `restante` in a world of its own: configuration, accounts, maildrops, one folder."""
 
+import functools
 import os
 import pathlib
 import re
@@ -47,12 +48,20 @@ class Process:
     """A line of /proc/PID/stat."""
 
     def __init__(self, pid):
-        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
-        fields = text[text.rindex(")") + 2:].split()
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            octets = file.read(4096)
+        fields = octets[octets.rindex(b")") + 2:].split(maxsplit=4)
         self.pid = int(pid)
-        self.state, self.parent, self.session = fields[0], int(fields[1]), int(fields[3])
-        command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-        self.command = command.replace(b"\0", b" ").decode()
+        self.state, self.parent, self.session = fields[0].decode(), int(fields[1]), int(fields[3])
+
+    @functools.cached_property
+    def command(self):
+        """Empty of one that has ended since."""
+        try:
+            octets = pathlib.Path(f"/proc/{self.pid}/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+        return octets.replace(b"\0", b" ").decode()
 
     @property
     def uid(self):
@@ -186,7 +195,7 @@ class Server:
         reader, writer = os.pipe()
         try:
             with open(world.log_file, "ab") as log:
-                self.log_start = log.tell()
+                self.log_start = self.log_begun = log.tell()
                 self.process = subprocess.Popen(
                     [*prefix, BINARY, "serve", "-c", str(configuration or world.configuration_file),
                      "--ready-fd", str(writer)],
@@ -250,6 +259,10 @@ class Server:
         client.login(user, password)
         return client
 
+    def forget_log(self):
+        """What is in the log by now is no longer looked at, where a server serves several tests."""
+        self.log_start = self.world.log_file.stat().st_size
+
     def log(self):
         text = self.world.log_file.read_bytes()[self.log_start:]
         return text.decode(errors="replace")
@@ -306,6 +319,7 @@ class Server:
                        5)
             self.terminate()
         status = self.wait()
+        self.log_start = self.log_begun
         report = REPORT.search(self.log())
         assert not report, self.log()
         assert status == 0, f"exit status {status}; log:\n{self.log()}"

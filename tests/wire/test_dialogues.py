@@ -2,12 +2,14 @@
 """The corpus of tests/dialogues against the installed binary: in lockstep, octet by octet, at once."""
 
 import select
+import shutil
 
 import pytest
 
 import dialogues
 import maildir
 import pop3
+import restante
 
 DIALOGUES = dialogues.for_the_wire()
 
@@ -15,8 +17,8 @@ DIALOGUES = dialogues.for_the_wire()
 class Player:
     """Plays one dialogue over one connection."""
 
-    def __init__(self, server, world, dialogue):
-        self.world = world
+    def __init__(self, server, dialogue):
+        self.world = server.world
         self.dialogue = dialogue
         self.server = server
         self.client = server.client(greeting=False)
@@ -110,11 +112,36 @@ class Player:
         self.client.socket.close()
 
 
-def prepare(world, dialogue):
-    user = dialogue.user.decode()
-    world.write_accounts({user: dialogue.password.decode()})
-    config = {"plaintext-login": "always", "mechanisms": "none", **dialogue.config}
-    world.configure(pop3=config, limits={"failure-delay": "0s", "failures-per-address": None})
+class Servers:
+    """One server for each configuration and account that a dialogue asks for."""
+
+    def __init__(self):
+        self.running = {}
+
+    def get(self, dialogue):
+        """A server whose maildrop is new."""
+        key = (*sorted(dialogue.config.items()), dialogue.user, dialogue.password)
+        if key not in self.running:
+            world = restante.World()
+            self.running[key] = world
+            world.write_accounts({dialogue.user.decode(): dialogue.password.decode()})
+            world.configure(pop3={"plaintext-login": "always", "mechanisms": "none", **dialogue.config})
+            world.start()
+        world = self.running[key]
+        shutil.rmtree(world.maildrop(dialogue.user.decode()))
+        [server] = world.servers
+        return server
+
+    def close(self):
+        for world in self.running.values():
+            world.close()
+
+
+@pytest.fixture(scope="module")
+def servers():
+    made = Servers()
+    yield made
+    made.close()
 
 
 def fill(world, dialogue):
@@ -128,13 +155,19 @@ def fill(world, dialogue):
 
 @pytest.mark.sanitized
 @pytest.mark.parametrize("dialogue", [pytest.param(one, id=one.name) for one in DIALOGUES])
-def test_dialogue(world, dialogue):
-    prepare(world, dialogue)
-    server = world.start()
-    fill(world, dialogue)
-    Player(server, world, dialogue).lockstep(octet_by_octet=False)
-    fill(world, dialogue)
-    Player(server, world, dialogue).lockstep(octet_by_octet=True)
+def test_dialogue(servers, dialogue):
+    server = servers.get(dialogue)
+    server.forget_log()
+    try:
+        play(server, dialogue)
+    finally:
+        print(server.log())
+
+
+def play(server, dialogue):
+    for octet_by_octet in (False, True):
+        fill(server.world, dialogue)
+        Player(server, dialogue).lockstep(octet_by_octet)
     if dialogue.pipelined:
-        fill(world, dialogue)
-        Player(server, world, dialogue).at_once()
+        fill(server.world, dialogue)
+        Player(server, dialogue).at_once()
