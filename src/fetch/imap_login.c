@@ -12,7 +12,7 @@ static int get_token(struct imap_session *session, struct error *error)
     struct oauth_grant grant;
     struct error reason = {0};
     fetch_grant_make_imap(session->account, &grant);
-    grant.cancel = session->stream.cancel;
+    grant.cancel = session->stop;
     session->secret = secret_free(session->secret); /* it may have expired since */
     if (oauth_access_token(&grant, session->refused, &session->secret, &reason) < 0) {
         return error_set(error, reason.kind, 0, "there is no access token for IMAP: %s",

@@ -35,7 +35,7 @@ static int make_tls(struct imap_session *session, struct error *error)
 int imap_session_create(struct imap_session *session, const struct target_options *options,
                         struct error *error)
 {
-    *session = (struct imap_session){.account = options->described};
+    *session = (struct imap_session){.account = options->described, .stop = options->stop};
     session->stream = (struct blocking_stream){.descriptor = -1,
                                                .cancel = options->cancel,
                                                .limit_s = options->time_limit_s,

@@ -22,6 +22,7 @@ struct imap_session {
     struct secret *secret;                                   /* NULL: not asked for yet */
     struct secret *refused; /* a token that the server does not take; NULL: there is none */
     struct blocking_stream stream;
+    int stop;                   /* ends asking for a token */
     struct imap_client *client; /* in `memory`, while connected */
     void *memory;
     uint32_t uid_validity, uid_next; /* of the mailbox when it was examined; 0: not said */

@@ -112,6 +112,7 @@ static int create_target(struct keeper *keeper, struct error *error)
         .time_limit_s = storer->time_limit_s,
         .state_folder = state_folder(keeper->state),
         .cancel = keeper->options.cancel,
+        .stop = storer->stop,
     };
     return create[storer->target](&options, &keeper->target, error);
 }

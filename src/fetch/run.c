@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sysexits.h>
 #include <time.h>
 
@@ -137,6 +138,7 @@ static void start(struct slot *slot)
     struct run *run = slot->run;
     const struct run_options *options = run->options;
     const struct task_options task = {.shared = &run->shared,
+                                      .stop = run->stop,
                                       .account = slot->account,
                                       .state_folder = options->state_folder,
                                       .dry_run = options->dry_run || options->headers,
@@ -219,6 +221,7 @@ void run_stop(struct run *run)
 {
     bool again = run->stopping;
     run->stopping = true;
+    (void)eventfd_write(run->stop, 1); /* cannot fail: the counter is far from its end */
     for (size_t i = 0; i < run->count; i++) {
         struct slot *slot = run->slots[i];
         if (slot->phase == SLOT_WAITING && run->watch == NULL) {
@@ -323,7 +326,9 @@ static int add_slots(struct run *run, struct run_set *set)
 
 static int open_loop(struct run *run, bool watches)
 {
-    if (uv_loop_init(&run->loop) < 0 || stream_loop_init(&run->shared, &run->loop) < 0 ||
+    run->stop = eventfd(0, EFD_CLOEXEC);
+    if (run->stop < 0 || uv_loop_init(&run->loop) < 0 ||
+        stream_loop_init(&run->shared, &run->loop) < 0 ||
         run_add_signal(run, SIGINT, on_end_signal) < 0 ||
         run_add_signal(run, SIGTERM, on_end_signal) < 0) {
         return -1;
@@ -342,6 +347,7 @@ static void free_run(struct run *run)
         secret_free(slot->password);
         free(slot);
     }
+    auto_close(&run->stop);
     free(run->slots);
     free(run->watch);
     free(run);
@@ -354,6 +360,7 @@ static int run_all(const struct run_options *options, bool watches)
     int status = EX_OSERR;
     if (run != NULL) {
         run->options = options;
+        run->stop = -1;
         if (add_slots(run, &set) == 0 && open_loop(run, watches) == 0) {
             run_continue(run);
             (void)uv_run(&run->loop, UV_RUN_DEFAULT);

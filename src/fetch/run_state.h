@@ -65,6 +65,7 @@ struct run {
     struct run_generation *generations;
     int status;
     bool stopping, closed;
+    int stop;            /* an eventfd: readable once it is stopping */
     struct watch *watch; /* NULL: each runs once */
 };
 

@@ -70,6 +70,7 @@ struct storer_options {
     unsigned refusals_most; /* then it goes to quarantine; 0: STORER_REFUSALS_MOST */
     unsigned
         keep_absent_days; /* until an id that is no longer listed is forgotten; 0: the default */
+    int stop;             /* a descriptor, borrowed: readable ends questions by HTTP; -1: none */
     bool
         dry_run; /* the standings are told, and nothing is written anywhere; no message may begin */
     /* Put `Delivered-To:` and `Received:` before the message. They count for no hash. */

@@ -76,6 +76,7 @@ struct target_options {
     unsigned time_limit_s;
     int state_folder; /* for spools */
     int cancel;       /* a descriptor that becomes readable when what runs is to end; -1: none */
+    int stop; /* the same, for questions by HTTP: readable as soon as the person wants an end */
 };
 
 int target_maildir_create(const struct target_options *options, struct target **target_out,

@@ -145,7 +145,7 @@ static void gmail_place(const struct target *target, size_t index,
 /* False: the run is to end. */
 static bool pause_for(const struct gmail_target *gmail, unsigned attempt)
 {
-    struct pollfd polled = {.fd = gmail->options.cancel, .events = POLLIN};
+    struct pollfd polled = {.fd = gmail->options.stop, .events = POLLIN};
     unsigned wait_s = gmail_retry_after_s(gmail->gmail);
     uint32_t jitter_ms = randombytes_uniform(1000);
     wait_s = wait_s > 0 ? wait_s : 1U << (attempt - 1);
@@ -159,10 +159,9 @@ static int renew_token(struct gmail_target *gmail, struct error *error)
     struct secret *fresh = NULL;
     struct oauth_grant grant;
     fetch_grant_make_gmail(gmail->described, &grant);
-    grant.cancel = gmail->options.cancel;
-    int result = command != NULL
-                     ? password_wait(command, NULL, gmail->options.cancel, &fresh, error)
-                     : oauth_access_token(&grant, gmail->token, &fresh, error);
+    grant.cancel = gmail->options.stop;
+    int result = command != NULL ? password_wait(command, NULL, gmail->options.stop, &fresh, error)
+                                 : oauth_access_token(&grant, gmail->token, &fresh, error);
     if (result < 0) {
         return -1;
     }
@@ -410,7 +409,7 @@ int target_gmail_create(const struct target_options *options, struct target **ta
     gmail->spool.descriptor = gmail->refused.descriptor = -1;
     struct gmail_options own = {.url = gmail->described->gmail_url,
                                 .user = options->place,
-                                .cancel = options->cancel,
+                                .cancel = options->stop,
                                 .idle_s = options->time_limit_s};
     if (gmail_create(&own, &gmail->gmail, error) < 0 ||
         spool_open(&gmail->spool, options->state_folder, error) < 0 ||

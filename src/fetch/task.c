@@ -449,6 +449,7 @@ static void start_storer(struct task *task)
     struct storer_options options = {.account = account->name,
                                      .state_folder = task->options.state_folder,
                                      .recipient = account->rcpt,
+                                     .stop = task->options.stop,
                                      .described = account,
                                      .dry_run = task->options.dry_run,
                                      .trace = account->trace,
@@ -497,7 +498,8 @@ void task_stop(struct task *task)
         return;
     }
     task->stopping = true;
-    task_fail(task, ERROR_TEMPORARY, "interrupted; what has come whole is stored");
+    task_fail(task, ERROR_TEMPORARY, "interrupted; what %s is stored",
+              task->account->gmail == NULL ? "has come whole" : "Gmail has confirmed");
     credentials_cancel(task);
     if (task->phase == TASK_ASKING_PASSWORD || task->phase == TASK_WAITING) {
         task_finish_storer(task);

@@ -12,6 +12,7 @@ struct task;
 
 struct task_options {
     struct stream_loop *shared;
+    int stop; /* a descriptor, borrowed: readable once task_stop is called; ends questions by HTTP */
     const struct fetch_account *account; /* complete */
     const char *state_folder;            /* NULL: the person's */
     bool dry_run;

@@ -59,6 +59,7 @@ static void world_make(struct world *world)
         .state_folder = world->folder,
         .target = STORER_TARGET_MAILDIR,
         .place = "/home/Mail",
+        .stop = -1,
     };
     world->keeper_options = (struct keeper_options){
         .storer = &world->options,

@@ -164,6 +164,37 @@ def test_an_endpoint_that_hangs_or_is_not_there(home):
             assert len(gmail.mail) == 1 and not pop3.messages
 
 
+@pytest.mark.sanitized
+@pytest.mark.parametrize("faults,where", [
+    ([("GET", "labels", "hang")], "labels"),
+    ([("POST", "import", "hang")], "import"),
+    ([("POST", "import", "late"), ("GET", "rfc822msgid", "hang")], "rfc822msgid"),
+])
+def test_a_signal_ends_the_waiting_for_an_answer(home, faults, where):
+    """Google's stand-in is silent for a minute, and may be for longer; the next run finds out what came of it."""
+    with GmailProvider() as gmail, Scripted(messages(2)) as pop3:
+        gmail.faults += faults
+        process = home.start(*arguments(home, pop3, gmail, "--gmail-label", "old"))
+        restante.wait_until(lambda: any(where in path for _, path in gmail.requests), where)
+        process.terminate()
+        _, said = process.communicate(timeout=40)
+        assert process.returncode == 75 and b"interrupted; what Gmail has confirmed is stored" in said, said
+        assert not restante.REPORT.search(said.decode()) and set(pop3.messages) == {1, 2}
+        assert fetch(home, pop3, gmail, "--gmail-label", "old").returncode == 0
+        assert sorted(gmail.raw()) == [OCTETS % (n, n) for n in (1, 2)] and not pop3.messages
+
+
+def test_a_signal_ends_the_waiting_for_a_token(home):
+    with GmailProvider() as gmail, Scripted(messages(1)) as pop3:
+        process = home.start(*home.account(pop3.port, "--gmail-url", gmail.base, "--gmail-token-command",
+                                           f"echo >{home.folder}/asked; exec sleep 60", target=("--gmail", gmail.user)))
+        restante.wait_until((home.folder / "asked").exists, "the command")
+        process.terminate()
+        process.communicate(timeout=40)
+        assert process.returncode == 75 and set(pop3.messages) == {1}
+        assert gmail.requests == []
+
+
 @pytest.mark.parametrize("fault", ["lost", "late"])
 def test_a_run_that_is_killed_gives_each_message_once(home, fault):
     """Killed while Google has, or has not, what was sent."""

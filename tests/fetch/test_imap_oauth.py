@@ -7,6 +7,7 @@ import re
 import pytest
 
 import provider
+import restante
 from authority import Authority
 from letters import letter
 from retriever import Home
@@ -113,6 +114,26 @@ def test_from_nothing_to_mail(home, issues, authority, certificate, pop3, capabi
     of_standard = b"n,a=%s,\x01host=localhost\x01port=%d\x01auth=Bearer %s\x01\x01" % (USER.encode(), server.port, token)
     assert server.logins == [of_standard if b"OAUTHBEARER" in capabilities and auth == "auto" else of_old]
     assert kinds(issues) == ["authorization_code"] and server.sessions == 2
+
+
+@pytest.mark.sanitized
+def test_a_signal_ends_the_waiting_for_a_token(home, issues, authority, certificate, pop3):
+    """Half a minute is the provider's time to answer; nobody waits for it who wants an end."""
+    with server_of(certificate) as server:
+        configure(home, issues, authority, pop3.port, server.port)
+        authorize(home, issues)
+        path, kept = tokens(home)
+        path.write_text(json.dumps(kept | {"expires": 1, "obtained": 0}))
+        issues.fault = "hang"
+        process = home.start("work")
+        restante.wait_until(lambda: len(issues.forms) == 2, "the question")
+        process.terminate()
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 75 and b"interrupted" in said, said
+        assert is_untouched(pop3) and server.folder == [] and not restante.REPORT.search(said.decode())
+        issues.fault = None
+        result = home.run("work")
+        assert result.returncode == 0 and taken(server) == sorted(LETTERS), result.stderr
 
 
 @pytest.mark.sanitized

@@ -42,6 +42,7 @@ void account_make(struct account *account, enum storer_target_kind kind, const c
         .place = account->place,
         .host = "pop.example.org",
         .user = "alice",
+        .stop = -1,
     };
     account->keeper_options = (struct keeper_options){
         .storer = &account->options,
