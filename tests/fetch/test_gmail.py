@@ -271,6 +271,8 @@ def test_the_page_word_by_word(home):
         process = subprocess.Popen(["sh", "-ec", block("sh authorize")], env=environment, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         url = next(line for line in process.stderr if line.startswith(b"http")).decode().strip()
+        asked = provider.pieces(url.partition("?")[2])["scope"].split()
+        assert asked == re.findall(r"`(https://www\.googleapis\.com/auth/[^`]+)`", PAGE) and len(asked) == 3
         assert google.browse(google.visit(url)) == 200
         _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
