@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fetch/grant.h"
 #include "fetch/option_kinds.h"
@@ -207,6 +208,16 @@ static struct complaint find_grant_mistake(const struct fetch_account *account)
         if (complaint.text != NULL) {
             return complaint;
         }
+    }
+    if (account->oauth_ca_file != NULL && count == 0) {
+        return (struct complaint){"oauth-ca-file",
+                                  "oauth-ca-file is for asking a provider for tokens; write "
+                                  "oauth = PROVIDER too, or remove it"};
+    }
+    if (account->oauth_ca_file != NULL && access(account->oauth_ca_file, R_OK) < 0) {
+        return (struct complaint){"oauth-ca-file",
+                                  "the file of oauth-ca-file cannot be read; write the path of "
+                                  "the authorities' certificates (PEM)"};
     }
     for (size_t i = 0; i < count; i++) {
         const char *mistake = oauth_grant_mistake(&grants[i]);

@@ -42,7 +42,7 @@ struct fetch_account {
     char *oauth; /* a provider; NULL: no tokens are asked for */
     char *oauth_client_id, *oauth_client_secret_file, *oauth_tenant, *oauth_scope;
     char *oauth_service_account, *oauth_authorize_url, *oauth_token_url, *oauth_device_url;
-    char *oauth_issuer;
+    char *oauth_issuer, *oauth_ca_file;
     char *ca_file, *fingerprint; /* the latter: 64 lower-case hexadecimal digits */
     char *auth;                  /* "auto", "USER", or a name of sasl/mechanisms.def */
     char *filter;

@@ -20,6 +20,7 @@ void fetch_grant_make(const struct fetch_account *account, enum oauth_use use, c
                                       .token_url = account->oauth_token_url,
                                       .device_url = account->oauth_device_url,
                                       .issuer = account->oauth_issuer,
+                                      .ca_file = account->oauth_ca_file,
                                       .keyring = account->oauth_keyring,
                                       .cancel = -1};
 }
@@ -44,6 +45,7 @@ void fetch_grant_make_imap(const struct fetch_account *account, struct oauth_gra
         grant_out->client_id = grant_out->client_secret_file = NULL;
         grant_out->service_account_file = grant_out->tenant = grant_out->issuer = NULL;
         grant_out->authorize_url = grant_out->token_url = grant_out->device_url = NULL;
+        grant_out->ca_file = NULL;
     }
     if (!is_custom) {
         grant_out->scope = NULL; /* what is given is POP3's */

@@ -319,6 +319,29 @@ def test_faults(client, issues):
     assert client.token().returncode == 0
 
 
+@pytest.mark.sanitized
+def test_a_provider_under_its_own_authority(home, tmp_path):
+    (tmp_path / "other").mkdir()
+    trusted, other = authority.Authority(tmp_path), authority.Authority(tmp_path / "other")
+    certificate = trusted.issue("localhost")
+    with provider.Provider(certificate=certificate) as issues:
+        client = Client(home, issues)
+        client.configure(oauth_flow="client")
+        result = client.token()
+        assert result.returncode == 69 and b"certificate" in result.stderr and issues.forms == [], result.stderr
+        client.configure(oauth_ca_file=other.certificate)
+        assert client.token().returncode == 69 and issues.forms == []
+        client.configure(oauth_ca_file=trusted.certificate)
+        result = client.token()
+        assert result.returncode == 0 and result.stdout.count(b".") == 2, result.stderr
+        empty = tmp_path / "empty.pem"
+        empty.write_text("none\n")
+        client.configure(oauth_ca_file=empty)
+        client.expire()
+        result = client.token()
+        assert result.returncode == 78 and f"{empty}: no certificates can be read".encode() in result.stderr, result.stderr
+
+
 def test_a_signal_ends_the_waiting(serve, home, issues):
     _, client = serve
     client.keep()
@@ -390,6 +413,8 @@ esac
     ({"auth": "PLAIN"}, b"write auto, oauthbearer or xoauth2"),
     ({"tls": "never"}, b"under TLS only"),
     ({"password-command": "echo"}, b"a password has one source"),
+    ({"oauth-ca-file": "/nowhere/ca.pem"}, b"the file of oauth-ca-file cannot be read; write the path"),
+    ({"oauth": None, "oauth-ca-file": "/dev/null"}, b"oauth-ca-file is for asking a provider for tokens; write oauth"),
 ])
 def test_mistakes_in_the_configuration(client, options, text):
     client.options |= {"oauth": "custom"} | options

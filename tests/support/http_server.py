@@ -2,13 +2,15 @@
 """A small HTTP server on the loopback, on threads: what it answers is its owner's matter."""
 
 import http.server
+import ssl
 import threading
 
 
 class HttpServer:
-    """`answer(request)`, of a subclass, is called for each request, a BaseHTTPRequestHandler; `hang` waits for the end."""
+    """`answer(request)`, of a subclass, is called for each request, a BaseHTTPRequestHandler; `hang` waits for the end.
+    `certificate`: its file and its key's, for TLS."""
 
-    def __init__(self):
+    def __init__(self, certificate=None):
         self.released = threading.Event()
         outer = self
 
@@ -30,6 +32,11 @@ class HttpServer:
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         self.base = f"http://127.0.0.1:{self.port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+            self.base = f"https://localhost:{self.port}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
 

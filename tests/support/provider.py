@@ -26,7 +26,7 @@ class Provider(http_server.HttpServer):
 
     FAULTS = ("hang", "junk", "huge", "cut")
 
-    def __init__(self, secret=SECRET):
+    def __init__(self, secret=SECRET, certificate=None):
         self.key = issuer.Key("provider", "RS256")
         self.secret = secret
         self.lives_s, self.padding = 3600, 0
@@ -42,7 +42,7 @@ class Provider(http_server.HttpServer):
         self.forms = []           # of the token endpoint
         self.delay_s = 0
         self.on_refresh = None
-        super().__init__()
+        super().__init__(certificate)
 
     # What a person does.
 
