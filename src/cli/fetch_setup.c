@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* restante fetch --setup: a few questions, a login that is tried, a section in fetch.conf. Nothing is written before
- * the login has worked. */
+ * the login has worked, save where a person has to authorize it first. */
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -254,10 +254,53 @@ static bool ask_token(struct setup *setup)
 {
     (void)puts(
         "This server wants an access token of OAuth 2.0, not a password. A command may print "
-        "one;\nfor Google, Microsoft, Yahoo and AOL write oauth in fetch.conf instead "
+        "one;\nfor a provider that is not known write oauth = custom in fetch.conf instead "
         "(restante-fetch(1)).");
     return ask_option(setup, "A command that prints one", "token-command", "") &&
            set(setup, "auth", "xoauth2");
+}
+
+static bool is_complete(struct setup *setup)
+{
+    size_t index;
+    const char *wrong = fetch_account_complete(setup->account, &index);
+    if (wrong != NULL) {
+        (void)printf("That will not do: %s.\n", wrong);
+    }
+    return wrong == NULL;
+}
+
+static bool ask_client(struct setup *setup, const char *provider)
+{
+    char answer[ANSWER_OCTETS];
+    (void)printf("For that, %s wants to know the program that asks: you register it there once, as "
+                 "a client\n(docs/oauth-client.md says how).\n",
+                 provider);
+    if (!set(setup, "oauth", provider) ||
+        !ask_option(setup, "Its client id", "oauth-client-id", "")) {
+        return false;
+    }
+    do {
+        if (!ask("The private file with its secret, or nothing if it has none", "", answer)) {
+            return false;
+        }
+    } while (answer[0] != '\0' && !set(setup, "oauth-client-secret-file", answer));
+    return is_complete(setup);
+}
+
+/* At a provider that is known, nobody needs a password. The login is tried once it is authorized, not here. 1: it is what
+ * the account logs in by; 0: the person wants something else; -1: end of input. */
+static int offer_oauth(struct setup *setup, bool wants_token)
+{
+    char question[128];
+    const char *provider = oauth_provider_of_host(setup->account->host);
+    if (provider == NULL) {
+        return 0;
+    }
+    (void)snprintf(question, sizeof question,
+                   "Log in without a password, by tokens of %s (OAuth 2.0)?", provider);
+    int accepted = ask_yes(question, wants_token);
+    return accepted != 1 || ask_client(setup, provider) ? accepted : -1;
 }
 
 static bool ask_login(struct setup *setup)
@@ -265,6 +308,10 @@ static bool ask_login(struct setup *setup)
     const struct discovery *discovery = &setup->discovery;
     bool has_found = discovery->count > 0 && discovery->servers[discovery->count - 1].answers;
     bool wants_token = has_found && discovery->servers[discovery->count - 1].wants_token;
+    int offered = offer_oauth(setup, wants_token);
+    if (offered != 0) {
+        return offered == 1;
+    }
     for (;;) {
         struct error error;
         char prompt[ANSWER_OCTETS + 32];
@@ -273,10 +320,7 @@ static bool ask_login(struct setup *setup)
         if (wants_token ? !ask_token(setup) : ask_secret(prompt, &setup->password, &error) < 0) {
             return false;
         }
-        size_t index;
-        const char *wrong = fetch_account_complete(setup->account, &index);
-        if (wrong != NULL) {
-            (void)printf("That will not do: %s.\n", wrong);
+        if (!is_complete(setup)) {
             return false;
         }
         if (try_login_by_either_name(setup)) {
@@ -369,6 +413,13 @@ static int write_section(struct setup *setup)
     if (account->token_command != NULL) {
         append(setup, "auth = %s\ntoken-command = %s\n", account->auth, account->token_command);
     }
+    if (account->oauth != NULL) {
+        append(setup, "oauth = %s\noauth-client-id = %s\n", account->oauth,
+               account->oauth_client_id);
+    }
+    if (account->oauth_client_secret_file != NULL) {
+        append(setup, "oauth-client-secret-file = %s\n", account->oauth_client_secret_file);
+    }
     if (strlen(setup->section) + 1 == sizeof setup->section) {
         (void)error_set(&error, ERROR_USAGE, 0, "the answers are too long for fetch.conf");
         return cli_fail(&error);
@@ -377,8 +428,12 @@ static int write_section(struct setup *setup)
                                 &error) < 0) {
         return cli_fail(&error);
     }
-    (void)printf("\nThe account [%s] is set up. Its mail comes by:\n\n    restante fetch %s\n",
-                 setup->name, setup->name);
+    (void)printf("\nThe account [%s] is set up. ", setup->name);
+    if (account->oauth != NULL) {
+        (void)printf("Authorize it, once, by:\n\n    restante fetch --authorize %s\n\n",
+                     setup->name);
+    }
+    (void)printf("Its mail comes by:\n\n    restante fetch %s\n", setup->name);
     return EX_OK;
 }
 

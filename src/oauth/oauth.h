@@ -46,6 +46,8 @@ const char *oauth_grant_mistake(const struct oauth_grant *grant);
 bool oauth_provider_is_known(const char *name);
 /* Its POP3 server; NULL: "custom" has none. */
 const char *oauth_provider_pop3_host(const char *name);
+/* Whose POP3 server `host` is; NULL: none's that is known. */
+const char *oauth_provider_of_host(const char *host);
 
 /* An access token that has not expired: the one that is kept, else a new one, which is kept before it is given out. At
  * most one is asked for at a time, among all threads and processes of the person. `refused`: a server did not take that

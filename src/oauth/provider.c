@@ -49,6 +49,16 @@ const char *oauth_provider_pop3_host(const char *name)
     return preset == NULL ? NULL : preset->pop3_host;
 }
 
+const char *oauth_provider_of_host(const char *host)
+{
+    for (size_t i = 0; i < PROVIDERS; i++) {
+        if (presets[i].pop3_host != NULL && strcasecmp(presets[i].pop3_host, host) == 0) {
+            return presets[i].name;
+        }
+    }
+    return NULL;
+}
+
 static const char *scope_of(const struct oauth_grant *grant, const struct preset *preset)
 {
     if (grant->scope != NULL) {

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import provider
 import restante
 from authority import Authority
 from internet import Internet
@@ -13,6 +14,9 @@ from tmux import Terminal
 
 LETTER = b"From: a@example.org\nSubject: hello\n\nhello\n"
 AT_POP = "127.0.1.1:995"
+TOKENS_ONLY = """<clientConfig version="1.1"><emailProvider id="aol.com"><domain>aol.com</domain><incomingServer type="pop3">
+<hostname>pop.aol.com</hostname><port>995</port><socketType>SSL</socketType><username>%EMAILADDRESS%</username>
+<authentication>OAuth2</authentication></incomingServer></emailProvider></clientConfig>"""
 
 
 class Town:
@@ -22,8 +26,11 @@ class Town:
         self.folder, self.world = folder, world
         self.home = Home(folder)
         self.authority = Authority(folder)
-        self.internet = Internet(folder, self.authority, {"pop.example.org": {}},
+        self.internet = Internet(folder, self.authority,
+                                 {"pop.example.org": {}, "pop.gmail.com": {"pop3s": "+OK"}, "pop.aol.com": {"pop3s": "+OK"},
+                                  "autoconfig.aol.com": {"https": {"/mail/config-v1.1.xml": [200, TOKENS_ONLY]}}},
                                  {"_pop3s._tcp.example.org": [[0, 0, 995, "pop.example.org"]],
+                                  "_pop3s._tcp.gmail.com": [[0, 0, 995, "pop.gmail.com"]],
                                   "_pop3s._tcp.example.net": [[0, 0, 995, "pop.example.org"]]})
         certificate, key = self.authority.issue("pop.example.org")
         world.put(LETTER)
@@ -142,6 +149,66 @@ def test_a_server_that_is_refused_is_asked_for(town):
     terminal.answer("Password of alice:", "secret")
     terminal.answer("Try again? [yes]:", "no")  # nothing listens there
     terminal.await_text("no account was set up")
+    terminal.await_text("ended with 64")
+    assert not town.configuration.exists()
+
+
+@pytest.mark.sanitized
+def test_a_provider_that_is_known_needs_no_password(town):
+    """What is written is what --authorize needs, save the addresses of the provider's stand-in."""
+    secret = town.folder / "client secret"
+    secret.write_text(provider.SECRET)
+    secret.chmod(0o600)
+    terminal = town.setup()
+    terminal.answer("Your mail address:", "me@gmail.com")
+    terminal.answer("A name for the account [gmail.com]:", "home")
+    terminal.await_text("Found pop.gmail.com, port 995, TLS")
+    terminal.answer("Log in without a password, by tokens of google (OAuth 2.0)? [no]:", "yes")
+    terminal.await_text("docs/oauth-client.md")
+    terminal.answer("Its client id:", "")
+    terminal.answer("Its client id:", provider.CLIENT)
+    terminal.answer("The private file with its secret", str(secret))
+    terminal.answer("A folder for the mail (a Maildir) [~/Mail/home]:", "")
+    terminal.answer("Keep the mail on the server", "")
+    terminal.await_text("restante fetch --authorize home")
+    terminal.await_text("ended with 0")
+    assert "assword of" not in terminal.screen() and "Logging in" not in terminal.screen()
+    text = town.configuration.read_text()
+    assert text.startswith("[home]\nhost = pop.gmail.com\nport = 995\ntls = implicit\nuser = me@gmail.com\n")
+    assert text.endswith(f"oauth = google\noauth-client-id = {provider.CLIENT}\noauth-client-secret-file = {secret}\n")
+    assert town.configuration.stat().st_mode & 0o777 == 0o600
+    assert "--authorize home" in town.fetch("home").stderr
+    with provider.Provider(secret=None) as issues:
+        town.configuration.write_text(text + f"oauth-authorize-url = {issues.base}/authorize\n"
+                                             f"oauth-token-url = {issues.base}/token\n")
+        process = town.home.start("--authorize", "home")
+        url = next(line for line in process.stderr if line.startswith(b"http")).decode().strip()
+        assert issues.browse(issues.visit(url)) == 200
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+
+
+def test_where_only_tokens_are_taken_they_are_the_proposal(town):
+    """Who then gives up leaves nothing behind."""
+    terminal = town.setup()
+    terminal.answer("Your mail address:", "me@aol.com")
+    terminal.answer("A name for the account [aol.com]:", "")
+    terminal.answer("Log in without a password, by tokens of aol (OAuth 2.0)? [yes]:", "")
+    terminal.answer("Its client id:", provider.CLIENT)
+    terminal.await_text("The private file with its secret")
+    terminal.tmux("send-keys", "C-d")
+    terminal.await_text("no account was set up")
+    terminal.await_text("ended with 64")
+    assert not town.configuration.exists()
+
+
+def test_who_has_no_client_is_asked_for_a_password(town):
+    terminal = town.setup()
+    terminal.answer("Your mail address:", "me@gmail.com")
+    terminal.answer("A name for the account [gmail.com]:", "")
+    terminal.answer("Log in without a password, by tokens of google (OAuth 2.0)? [no]:", "")
+    terminal.answer("Password of me@gmail.com:", "secret")
+    terminal.answer("Try again? [yes]:", "no")  # it greets, and no more
     terminal.await_text("ended with 64")
     assert not town.configuration.exists()
 

@@ -196,6 +196,11 @@ static void test_endpoints(void **state)
     assert_null(oauth_grant_mistake(&grant));
     assert_string_equal(oauth_provider_pop3_host("google"), "pop.gmail.com");
     assert_null(oauth_provider_pop3_host("custom"));
+    assert_string_equal(oauth_provider_of_host("pop.gmail.com"), "google");
+    assert_string_equal(oauth_provider_of_host("Outlook.Office365.com"), "microsoft");
+    assert_string_equal(oauth_provider_of_host("pop.aol.com"), "aol");
+    assert_null(oauth_provider_of_host("gmail.com"));
+    assert_null(oauth_provider_of_host(""));
 }
 
 int main(void)
