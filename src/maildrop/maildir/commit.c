@@ -60,7 +60,7 @@ static void count_removal(struct commit *commit, int result)
 
 static void note_double(struct commit *commit, const struct index_row *row)
 {
-    struct bytes base = {.data = row->name.data, .size = bytes_find(row->name, ':')};
+    struct bytes base = index_row_base(row);
     /* Without memory the other file stays, and comes back with its old id. */
     (void)listing_add(&commit->doubles, base);
 }

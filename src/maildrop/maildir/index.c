@@ -245,11 +245,6 @@ int index_reader_row(struct index_reader *reader, uint32_t number, struct index_
     return -EBADMSG;
 }
 
-static struct bytes base_of(const struct index_row *row)
-{
-    return (struct bytes){.data = row->name.data, .size = bytes_find(row->name, ':')};
-}
-
 /* The last block whose first row is not after `base`, loaded; 0, or a negated errno. */
 static int load_for(struct index_reader *reader, struct bytes base)
 {
@@ -265,7 +260,7 @@ static int load_for(struct index_reader *reader, struct bytes base)
         if (result < 0) {
             return result;
         }
-        if (maildir_name_compare(base_of(&row), base) <= 0) {
+        if (maildir_name_compare(index_row_base(&row), base) <= 0) {
             low = middle;
         } else {
             high = middle;
@@ -282,7 +277,7 @@ int index_reader_find(struct index_reader *reader, struct bytes base, struct ind
     int result = load_for(reader, base);
     for (uint32_t i = 0; result == 0 && i < reader->block.rows; i++) {
         result = row_in_block(reader, reader->block.first_row + i, row_out);
-        if (result == 0 && bytes_equal(base_of(row_out), base)) {
+        if (result == 0 && bytes_equal(index_row_base(row_out), base)) {
             return 1;
         }
     }

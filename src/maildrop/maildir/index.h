@@ -49,6 +49,11 @@ struct index_row {
     uint32_t flags;
 };
 
+static inline struct bytes index_row_base(const struct index_row *row)
+{
+    return (struct bytes){.data = row->name.data, .size = bytes_find(row->name, ':')};
+}
+
 /* The octets that a session shows, one that wants surrogates or one that does not. */
 static inline uint64_t index_row_shown(const struct index_row *row, bool surrogates)
 {

@@ -162,11 +162,6 @@ void keep_index_finish(struct keep_index *index)
     }
 }
 
-static struct bytes base_of(const struct index_row *row)
-{
-    return (struct bytes){.data = row->name.data, .size = bytes_find(row->name, ':')};
-}
-
 static bool have_one_id(struct bytes a, struct bytes b)
 {
     char id[POP3_UNIQUE_ID_OCTETS];
@@ -179,13 +174,13 @@ static bool have_one_id(struct bytes a, struct bytes b)
  * have one id. */
 static bool belongs_last(struct index_reader *reader, const struct index_row *added)
 {
-    struct bytes base = base_of(added);
+    struct bytes base = index_row_base(added);
     for (uint32_t i = reader->header->count; i > 0; i--) {
         struct index_row row;
         if (index_reader_row(reader, i - 1, &row) < 0) {
             return false;
         }
-        struct bytes other = base_of(&row);
+        struct bytes other = index_row_base(&row);
         if (maildir_name_compare(other, base) >= 0) {
             return false;
         }

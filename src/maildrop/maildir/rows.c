@@ -117,11 +117,6 @@ static int check_ids(struct maildir_maildrop *opened, const struct fs *fs, struc
     return fs->cached_only ? MAILDIR_WOULD_BLOCK : make_anew(opened, error);
 }
 
-static struct bytes base_of(const struct index_row *row)
-{
-    return (struct bytes){.data = row->name.data, .size = bytes_find(row->name, ':')};
-}
-
 static void fill_row(struct maildrop_page *page, uint32_t at, const struct index_row *row,
                      bool surrogates)
 {
@@ -129,7 +124,7 @@ static void fill_row(struct maildrop_page *page, uint32_t at, const struct index
     if (size != 0) {
         memcpy(page->unique_ids[at], row->unique_id.data, size);
     } else {
-        size = maildir_unique_id(base_of(row), page->unique_ids[at]);
+        size = maildir_unique_id(index_row_base(row), page->unique_ids[at]);
     }
     page->rows[at] = (struct pop3_row){
         .octets = index_row_shown(row, surrogates),
@@ -193,7 +188,7 @@ static int apply_notes(const struct maildir_maildrop *opened, struct noted *note
 {
     int result = 0;
     while (result == 0 && noted->next < opened->note_count) {
-        int order = maildir_name_compare(base_of(&noted->row), base_of(row));
+        int order = maildir_name_compare(index_row_base(&noted->row), index_row_base(row));
         if (order > 0) {
             break;
         }

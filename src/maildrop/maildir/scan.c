@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Looking at a Maildir: list new/ and then cur/, so that a message that moves meanwhile is seen at least
- * once; list again if a folder changed, since readdir may miss a file that is renamed. What names and the
- * old index do not tell is counted. */
+ * once; list again if a folder changed, since readdir may miss a file that is renamed. If only one of them has changed
+ * since the old index was made, only that is listed. What names and the old index do not tell is counted. */
 #include "maildrop/maildir/scan.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include "maildrop/maildir/name.h"
 #include "maildrop/maildir/octets.h"
 
-enum { LIST_ATTEMPTS = 10 };
+enum { LIST_ATTEMPTS = 10, PART_ROWS_LEAST = 256 /* fewer are listed as fast */ };
 
 void snapshot_init(struct snapshot *snapshot)
 {
@@ -75,15 +75,41 @@ static bool is_unchanged(const struct fs_stat *before, const struct fs_stat *aft
     return index_stamp_equal(&first, &second);
 }
 
+static bool is_same_folder(const struct fs_stat *now, const struct index_stamp *then)
+{
+    struct index_stamp stamp = index_stamp_of(now);
+    return index_stamp_equal(&stamp, then);
+}
+
+/* A trusted index was made when both folders were at rest: each later change of one shows in its own times. Ids
+ * that do not follow from names could be anybody's, so that all messages have to be at hand. */
+static enum scan_lists choose_lists(const struct scan *scan, const struct look *now)
+{
+    static const struct index_stamp no_ids;
+    if (scan->whole || scan->old == NULL || scan->old->descriptor < 0) {
+        return SCAN_BOTH;
+    }
+    const struct index_header *old = &scan->old->header;
+    bool same_cur = is_same_folder(&now->cur, &old->folder_cur);
+    bool same_new = is_same_folder(&now->new_folder, &old->folder_new);
+    if (!old->trusted || old->count < PART_ROWS_LEAST || now->at_ns < old->scanned_ns ||
+        !index_stamp_equal(&old->ids, &no_ids) || (scan->surrogates && !old->examined) ||
+        same_cur == same_new) {
+        return SCAN_BOTH;
+    }
+    return same_cur ? SCAN_NEW_ONLY : SCAN_CUR_ONLY;
+}
+
 static int list_once(struct scan *scan, struct look *before, struct look *after)
 {
     const struct maildir_folders *folders = scan->folders;
     listing_finish(&scan->listing);
     int result = look(scan, before);
-    if (result == 0 && folders->new_folder >= 0) {
+    scan->lists = result == 0 ? choose_lists(scan, before) : SCAN_BOTH;
+    if (result == 0 && folders->new_folder >= 0 && scan->lists != SCAN_CUR_ONLY) {
         result = listing_read(&scan->listing, scan->fs, folders->new_folder, INDEX_ROW_NEW);
     }
-    if (result == 0) {
+    if (result == 0 && scan->lists != SCAN_NEW_ONLY) {
         result = listing_read(&scan->listing, scan->fs, folders->cur, 0);
     }
     return result < 0 ? result : look(scan, after);
@@ -170,9 +196,8 @@ static int merge_old(struct scan *scan, struct index_reader *reader)
     uint32_t number = 0;
     bool have = index_reader_row(reader, 0, &row) == 0;
     for (size_t i = 0; i < listing->count && have;) {
-        struct maildir_name old;
-        maildir_name_parse(row.name, &old);
-        int order = maildir_name_compare(old.base, listing_base(listing, &listing->entries[i]));
+        int order =
+            maildir_name_compare(index_row_base(&row), listing_base(listing, &listing->entries[i]));
         if (order == 0 && take_from_old(listing, &listing->entries[i], &row) < 0) {
             return -ENOMEM;
         }
@@ -185,6 +210,66 @@ static int merge_old(struct scan *scan, struct index_reader *reader)
     return 0;
 }
 
+bool scan_keeps_row(const struct scan *scan, const struct index_row *row)
+{
+    enum scan_lists of_row = (row->flags & INDEX_ROW_NEW) != 0 ? SCAN_NEW_ONLY : SCAN_CUR_ONLY;
+    return scan->lists != SCAN_BOTH && scan->lists != of_row;
+}
+
+/* A key that was passed in a walk. */
+struct passed {
+    bool any;
+    uint64_t key;
+};
+
+static bool is_passed(const struct passed *passed, uint64_t key)
+{
+    return passed->any && passed->key == key;
+}
+
+/* Does the listing of one folder go together with the rows of the other, each id still one message's? A message in
+ * both folders, and a new one with the key of one that is not listed, need all names at hand; so does an index that is
+ * damaged. */
+static bool fits_old(struct scan *scan)
+{
+    const struct listing *listing = &scan->listing;
+    const struct index_header *header = &scan->old->header;
+    struct index_reader reader;
+    struct index_row row;
+    struct passed kept = {.any = false};
+    struct passed fresh = {.any = false};
+    bool all_same = true;
+    scan->same = 0;
+    index_reader_init(&reader, scan->fs, scan->old->descriptor, header);
+    uint32_t number = 0;
+    int result = index_reader_row(&reader, 0, &row);
+    for (size_t i = 0; result == 0 && (i < listing->count || number < header->count);) {
+        const struct listing_entry *entry = i < listing->count ? &listing->entries[i] : NULL;
+        int order = number == header->count ? 1 : -1;
+        if (entry != NULL && number < header->count) {
+            order = maildir_name_compare(index_row_base(&row), listing_base(listing, entry));
+        }
+        bool is_kept = order <= 0 && scan_keeps_row(scan, &row);
+        if (is_kept) {
+            kept = (struct passed){true, maildir_name_key(index_row_base(&row))};
+        } else if (order > 0) {
+            fresh = (struct passed){true, entry->key};
+        }
+        if ((is_kept && (order == 0 || is_passed(&fresh, kept.key))) ||
+            (order > 0 && is_passed(&kept, fresh.key))) {
+            return false;
+        }
+        all_same = all_same && order < 0 && is_kept;
+        scan->same += all_same;
+        i += order >= 0;
+        number += order <= 0;
+        if (order <= 0 && number < header->count) {
+            result = index_reader_row(&reader, number, &row);
+        }
+    }
+    return result == 0;
+}
+
 static bool is_uncounted(const struct scan *scan, const struct listing_entry *entry)
 {
     return entry->octets == MAILDIR_UNKNOWN ||
@@ -195,6 +280,12 @@ int scan_list(struct scan *scan, struct error *error)
 {
     if (list_steadily(scan, error) < 0) {
         return -1;
+    }
+    if (scan->lists != SCAN_BOTH && !fits_old(scan)) {
+        scan->whole = true;
+        if (list_steadily(scan, error) < 0) {
+            return -1;
+        }
     }
     bool has_old = scan->old != NULL && scan->old->descriptor >= 0;
     /* What was found out is kept, whoever looks this time. */

@@ -22,11 +22,17 @@ void snapshot_finish(struct snapshot *snapshot, const struct fs *fs);
 int snapshot_open(struct snapshot *snapshot, const struct maildir_folders *folders,
                   const struct fs *fs, bool surrogates);
 
+/* What is listed. A folder that is as a trusted index has seen it has the rows of that index. */
+enum scan_lists { SCAN_BOTH, SCAN_NEW_ONLY, SCAN_CUR_ONLY };
+
 /* A look at all files. Three steps, so that the second can be done by several threads at once. */
 struct scan {
     const struct fs *fs;
     struct maildir_folders *folders;
     const struct snapshot *old; /* borrowed; its sizes are believed */
+    enum scan_lists lists;
+    bool whole;    /* both folders have to be listed */
+    uint32_t same; /* rows of the old index before the first that may differ */
     struct listing listing;
     struct index_header header;
     bool surrogates;  /* it must be known which messages need UTF-8 */
@@ -45,6 +51,9 @@ int scan_list(struct scan *scan, struct error *error) MUST_CHECK;
 int scan_count(const struct scan *scan, size_t part, size_t parts, struct error *error) MUST_CHECK;
 /* Gives every message its id and writes the index. */
 int scan_write(struct scan *scan, struct snapshot *snapshot_out, struct error *error) MUST_CHECK;
+
+/* Is it of a folder that was not listed, because it is as the old index has it? */
+bool scan_keeps_row(const struct scan *scan, const struct index_row *row);
 
 /* All of it, with a `scan` that was initialised; it is finished. */
 int scan_all(struct scan *scan, struct snapshot *snapshot_out, struct error *error) MUST_CHECK;

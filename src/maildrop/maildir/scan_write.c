@@ -255,28 +255,69 @@ static int resolve_ids(struct scan *scan, int root, struct error *error)
     return result;
 }
 
-static void add_rows(const struct scan *scan, struct index_writer *writer)
+static void add_entry(const struct scan *scan, size_t number, struct index_writer *writer)
 {
     const struct listing *listing = &scan->listing;
-    for (size_t i = 0; i < listing->count; i++) {
-        const struct listing_entry *entry = &listing->entries[i];
-        if ((entry->flags & LISTING_LOST) != 0 || entry->octets == MAILDIR_UNKNOWN) {
-            continue;
-        }
-        struct index_row row = {
-            .name = listing_name(listing, entry),
-            .octets = entry->octets,
-            .size = entry->size,
-            .flags = entry->flags & 0xFFU,
-        };
-        if (entry->unique_id_size != 0) {
-            row.unique_id = id_of(listing, entry, NULL);
-        }
-        if (listing->surrogates != NULL) {
-            row.surrogate = listing->surrogates[i];
-        }
-        index_writer_add(writer, &row);
+    const struct listing_entry *entry = &listing->entries[number];
+    if ((entry->flags & LISTING_LOST) != 0 || entry->octets == MAILDIR_UNKNOWN) {
+        return;
     }
+    struct index_row row = {
+        .name = listing_name(listing, entry),
+        .octets = entry->octets,
+        .size = entry->size,
+        .flags = entry->flags & 0xFFU,
+    };
+    if (entry->unique_id_size != 0) {
+        row.unique_id = id_of(listing, entry, NULL);
+    }
+    if (listing->surrogates != NULL) {
+        row.surrogate = listing->surrogates[number];
+    }
+    index_writer_add(writer, &row);
+}
+
+static bool is_before(const struct scan *scan, size_t number, const struct index_row *row)
+{
+    return maildir_name_compare(listing_base(&scan->listing, &scan->listing.entries[number]),
+                                index_row_base(row)) < 0;
+}
+
+/* Adds the listing, and the rows of the folder that was not listed in between; the number of the first that was not
+ * added, or a negated errno. */
+static ssize_t add_kept_rows(const struct scan *scan, struct index_writer *writer)
+{
+    struct index_reader reader;
+    size_t next = 0;
+    index_reader_init(&reader, scan->fs, scan->old->descriptor, &scan->old->header);
+    int64_t copied = index_writer_copy(writer, &reader, scan->same);
+    if (copied < 0) {
+        return (ssize_t)copied;
+    }
+    for (uint32_t i = (uint32_t)copied; i < scan->old->header.count; i++) {
+        struct index_row row;
+        int result = index_reader_row(&reader, i, &row);
+        if (result < 0) {
+            return result;
+        }
+        index_writer_take_back(writer, &row);
+        while (next < scan->listing.count && is_before(scan, next, &row)) {
+            add_entry(scan, next++, writer);
+        }
+        if (scan_keeps_row(scan, &row)) {
+            index_writer_add(writer, &row);
+        }
+    }
+    return (ssize_t)next;
+}
+
+static int add_rows(const struct scan *scan, struct index_writer *writer)
+{
+    ssize_t next = scan->lists == SCAN_BOTH ? 0 : add_kept_rows(scan, writer);
+    for (size_t i = (size_t)next; next >= 0 && i < scan->listing.count; i++) {
+        add_entry(scan, i, writer);
+    }
+    return next < 0 ? (int)next : 0;
 }
 
 static int write_rows(struct scan *scan, int descriptor)
@@ -285,8 +326,10 @@ static int write_rows(struct scan *scan, int descriptor)
     if (writer == NULL) {
         return -ENOMEM;
     }
-    add_rows(scan, writer);
-    int result = index_writer_finish(writer, &scan->header);
+    int result = add_rows(scan, writer);
+    if (result == 0) {
+        result = index_writer_finish(writer, &scan->header);
+    }
     free(writer);
     return result;
 }
@@ -370,7 +413,22 @@ static bool has_lost(const struct listing *listing)
     return false;
 }
 
-int scan_write(struct scan *scan, struct snapshot *snapshot_out, struct error *error)
+/* Ids that were written down meanwhile can be anybody's. */
+static int list_whole_for_ids(struct scan *scan, int root, struct error *error)
+{
+    struct ids ids;
+    if (scan->lists == SCAN_BOTH) {
+        return 0;
+    }
+    if (ids_load(scan->fs, root, &ids, error) < 0) {
+        return -1;
+    }
+    scan->whole = ids.count != 0;
+    ids_finish(&ids);
+    return scan->whole ? list_again(scan, error) : 0;
+}
+
+static int list_lost(struct scan *scan, struct error *error)
 {
     for (int attempt = 1; has_lost(&scan->listing); attempt++) {
         if (attempt == LOST_ATTEMPTS) {
@@ -381,11 +439,22 @@ int scan_write(struct scan *scan, struct snapshot *snapshot_out, struct error *e
             return -1;
         }
     }
+    return 0;
+}
+
+int scan_write(struct scan *scan, struct snapshot *snapshot_out, struct error *error)
+{
     int root = folders_open_root(scan->folders, scan->fs);
     if (root < 0) {
         return error_from_errno(error, -root, "%s: cannot be opened", scan->folders->place.path);
     }
-    int result = resolve_ids(scan, root, error);
+    int result = list_whole_for_ids(scan, root, error);
+    if (result == 0) {
+        result = list_lost(scan, error);
+    }
+    if (result == 0) {
+        result = resolve_ids(scan, root, error);
+    }
     if (result == 0) {
         result = write_snapshot(scan, root, snapshot_out, error);
     }

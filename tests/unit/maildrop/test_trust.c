@@ -109,9 +109,20 @@ static uint64_t random_number(struct disk *disk, uint64_t below)
 
 /* The maildrop as another program knows it. */
 struct truth {
-    bool present[200];
+    bool present[600];
     unsigned made;
 };
+
+/* So many that lie in cur/ from the beginning. */
+static void begin_with(struct world *world, struct truth *truth, unsigned messages)
+{
+    for (; truth->made < messages; truth->made++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, "/mail/alice/cur/%u.x:2,S", truth->made);
+        disk_put_text(world->disk, path, "x\n");
+        truth->present[truth->made] = true;
+    }
+}
 
 static void change_something(struct world *world, struct truth *truth)
 {
@@ -152,12 +163,11 @@ static void expect_truth(struct world *world, const struct truth *truth)
 }
 
 /* Changes and logins at random, with every kind of tick; what is told to the store is the kernel's. */
-static void no_change_is_overlooked(void **state)
+static void change_at_random(unsigned messages, uint64_t seeds, int steps)
 {
-    (void)state;
     static const int64_t ticks[] = {1,      MILLISECOND, 4 * MILLISECOND, 10 * MILLISECOND,
                                     SECOND, 2 * SECOND};
-    for (uint64_t seed = 0; seed < 120; seed++) {
+    for (uint64_t seed = 0; seed < seeds; seed++) {
         struct world world = world_create(NULL);
         world_make_maildrop(&world);
         world.disk->tick_ns = ticks[seed % 6];
@@ -165,7 +175,8 @@ static void no_change_is_overlooked(void **state)
         world.disk->step_ns = 1000;
         world.disk->random = seed;
         struct truth truth = {.made = 0};
-        for (int step = 0; step < 80; step++) {
+        begin_with(&world, &truth, messages);
+        for (int step = 0; step < steps; step++) {
             for (uint64_t changes = random_number(world.disk, 4); changes > 0; changes--) {
                 change_something(&world, &truth);
                 if (random_number(world.disk, 2) == 0) {
@@ -177,6 +188,19 @@ static void no_change_is_overlooked(void **state)
         }
         world_finish(&world);
     }
+}
+
+static void no_change_is_overlooked(void **state)
+{
+    (void)state;
+    change_at_random(0, 120, 80);
+}
+
+/* With so many that a folder that has not changed is not listed. */
+static void no_change_of_many_messages_is_overlooked(void **state)
+{
+    (void)state;
+    change_at_random(300, 60, 60);
 }
 
 static void a_damaged_index_costs_time_and_nothing_else(void **state)
@@ -259,6 +283,7 @@ int main(void)
         cmocka_unit_test(a_clock_that_was_set_back_is_not_believed),
         cmocka_unit_test(another_machines_times_are_not_believed),
         cmocka_unit_test(no_change_is_overlooked),
+        cmocka_unit_test(no_change_of_many_messages_is_overlooked),
         cmocka_unit_test(a_damaged_index_costs_time_and_nothing_else),
         cmocka_unit_test(an_index_damaged_during_a_session_is_made_anew),
         cmocka_unit_test(what_stands_in_the_indexs_place_does_no_harm),
