@@ -77,6 +77,7 @@ struct task_transfer {
     uint64_t octets_awaited;
     uint32_t refused_in_a_row;
     bool stopped; /* softly: nothing more is asked for */
+    bool full;    /* so many octets are in flight that none are asked for till fewer are */
     bool paused;  /* the storer is full */
     /* For the filter and previews: */
     uint8_t *header;

@@ -92,7 +92,8 @@ static bool fits(const struct task *task, uint64_t octets)
         return (transfer->in_flight == 0 && transfer->awaited == 0) ||
                underway + octets <= TASK_SLOW_WINDOW_OCTETS;
     }
-    return transfer->in_flight == 0 || transfer->octets_in_flight + octets <= TASK_WINDOW_OCTETS;
+    uint64_t window = transfer->full ? TASK_WINDOW_OCTETS / 4 * 3 : TASK_WINDOW_OCTETS;
+    return transfer->in_flight == 0 || transfer->octets_in_flight + octets <= window;
 }
 
 /* One filter at a time; previews need none. */
@@ -110,7 +111,9 @@ void transfer_ask(struct task *task)
         struct task_message *message = &task->messages[index];
         uint32_t number = task->listing.messages[index].number;
         uint64_t octets = octets_asked(task, index);
-        if (!fits(task, octets) || waits_for_filter(task, index) ||
+        /* A full window is filled up when a quarter of it is free: commands travel together. */
+        transfer->full = !fits(task, octets);
+        if (transfer->full || waits_for_filter(task, index) ||
             pop3_client_room(task->client) == 0) {
             return;
         }
