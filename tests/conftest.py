@@ -1,9 +1,26 @@
 # SPDX-License-Identifier: MIT
 """Fixtures that the wire and the client tests share."""
 
+import os
+import sys
+
+# Test files are compiled once a run, not once for each process of pytest.
+if folder := os.environ.get("RESTANTE_BYTECODE"):
+    sys.pycache_prefix = folder
+    sys.dont_write_bytecode = False
+
 import pytest
 
 import restante
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What takes longest begins first, or all would wait for it in the end."""
+    for item in items:
+        if item.get_closest_marker("alone") and item.get_closest_marker("sanitized"):
+            raise pytest.UsageError(f"{item.nodeid}: what is alone is not run with the sanitizers")
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
 
 
 @pytest.fixture

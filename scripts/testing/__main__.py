@@ -20,6 +20,10 @@ import suites
 from results import Case, FAILED
 
 
+# Suites that run side by side.
+LANES = 2
+
+
 class Run:
     def __init__(self, arguments):
         self.wanted = arguments.suite
@@ -49,7 +53,10 @@ class Run:
         """Runs one suite, keeps its results, and says at once how it went."""
         start = time.monotonic()
         try:
-            cases = list(function(*arguments))
+            cases = function(*arguments)
+            if cases is None:  # nothing that was selected is in it
+                return
+            cases = list(cases)
         except builds.CommandFailed as failure:
             cases = [Case(f"{name}:{name}", FAILED, 0.0, str(failure))]
         except Exception:  # a bug of ours, which must not go without the closing line
@@ -92,27 +99,21 @@ class Run:
                 job.result()
         if any(case.outcome == FAILED for case in self.cases if case.id.startswith("build")):
             return
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            jobs = []
-            if units:
-                jobs.append(pool.submit(self.units, rooms))
-            if self.wants("instructions") and not self.select:
-                jobs.append(pool.submit(self.suite, "instructions", suites.instructions, self.release))
-            if self.wants("clients"):
-                jobs.append(pool.submit(self.pytest, "clients", self.release))
-            for job in jobs:
+        jobs = [(self.pytest, name, build) for name, build in (
+            ("access", self.release), ("accounts", self.sanitize), ("retrieve", self.release),
+            ("accounts", self.release), ("wire", self.release), ("wire", self.sanitize),
+            ("retrieve", self.sanitize), ("clients", self.release)) if self.wants(name)]
+        if units:
+            jobs.insert(2, (self.units, rooms))
+        if self.wants("instructions") and not self.select:
+            jobs.insert(2, (self.suite, "instructions", suites.instructions, self.release))
+        # What waits leaves the processors to what computes.
+        with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
+            for job in [pool.submit(*job) for job in jobs]:
                 job.result()
-        if self.wants("wire"):
-            self.pytest("wire", self.release)
-            self.pytest("wire", self.sanitize)
-        if self.wants("access"):
-            self.pytest("access", self.release)
-        if self.wants("accounts"):
-            self.pytest("accounts", self.release)
-            self.pytest("accounts", self.sanitize)
-        if self.wants("retrieve"):
-            self.pytest("retrieve", self.release)
-            self.pytest("retrieve", self.sanitize)
+        self.alone()
+        if self.select and all(name.startswith(("build-", "lint", "units-")) for name in self.suites):
+            self.suite("selection", list)
         if not self.once:
             self.second_try()
         if self.wants("conformance") and not self.select:
@@ -134,8 +135,16 @@ class Run:
 
     def pytest(self, name, build):
         label = f"{name}-{build.name}"
+        workers = suites.WORKERS if name != "harness" else 0
         self.suite(label, suites.pytest, name, build, suites.PYTEST_SUITES[name],
-                   self.results / f"{label}.xml", self.full, self.select)
+                   self.results / f"{label}.xml", self.full, self.select, workers, "not alone")
+
+    def alone(self):
+        """Tests that measure time, of all suites, when nothing else runs; on the release build only."""
+        folders = [folder for name, folder in suites.PYTEST_SUITES.items() if self.wants(name)]
+        if folders:
+            self.suite("alone", suites.pytest, None, self.release, folders, self.results / "alone.xml",
+                       self.full, self.select, 0, "alone")
 
 
 def parse_arguments():

@@ -77,7 +77,7 @@ class Copy:
             shutil.copy(self.build.folder / "src/cli/restante", self.build.binary)
             path, _, function = name.partition("::")
             cases = suites.pytest(kind, self.build, f"{path}::{function}",
-                                  self.folder / "report.xml", False, workers=0)
+                                  self.folder / "report.xml", False, workers=0) or []
         else:
             self.build.compile()
             room = "dialogues" if kind == "dialogue" else name.split("/")[0]

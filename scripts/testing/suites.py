@@ -16,6 +16,8 @@ MESON_SUITES = ("base", "pop3", "sasl", "smtp", "imap", "maildrop", "account", "
 PYTEST_SUITES = {"harness": "tests/harness", "wire": "tests/wire", "clients": "tests/clients",
                  "access": "tests/access", "accounts": "tests/accounts", "retrieve": "tests/fetch"}
 NAMES = ("lint", *MESON_SUITES, *PYTEST_SUITES, "instructions", "conformance")
+# Of a suite of pytest's; two suites run side by side.
+WORKERS = 3
 # Tests of these Meson suites run only with --full.
 LONG = "long"
 
@@ -82,52 +84,51 @@ def _meson_cases(test):
     return cases + [Case(f"unit:{suite}/{name}", outcome, test["duration"], text)]
 
 
-def pytest(name, build, folder, junit, full, select=None, workers=6):
-    """Tests over a socket with the installed binary. First those that run side by side, then those
-    that measure time and want the machine for themselves (marked `alone`)."""
-    cases = []
-    prefix = name
-    for part, mark, processes in (("together", "not alone", workers), ("alone", "alone", 0)):
-        marks = " and ".join(f"({text})" for text in (
-            mark, None if full else "not long",
-            "sanitized" if build.profile == "sanitize.ini" else None) if text)
-        report = junit.with_name(f"{junit.stem}-{part}.raw")
-        report.unlink(missing_ok=True)
-        command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                   "-c", builds.ROOT / "tests/pytest.ini", "--rootdir", builds.ROOT,
-                   "-n", processes, "-m", marks, f"--junit-xml={report}",
-                   "-o", "junit_family=xunit1", folder]
-        if processes == 0:
-            command += ["-p", "no:xdist"]
-            del command[command.index("-n"):command.index("-n") + 2]
-        if select:
-            command += ["-k", select]
-        process = subprocess.run(
-            [str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, errors="replace", cwd=builds.ROOT,
-            env=dict(build.environment(), RESTANTE_FULL="1" if full else ""))
-        if process.returncode == 5 and report.exists():
-            report.unlink()
-            continue
-        found = list(_pytest_cases(prefix, report)) if report.exists() else []
-        for case, test in found:
-            case.again = functools.partial(pytest, name, build, test, junit, full, workers=0)
-        found = [case for case, _ in found]
-        if report.exists():
-            report.unlink()
-        cases += found
-        if process.returncode not in (0, 1) or not found:
-            cases.append(Case(f"{prefix}:{folder}", FAILED, 0.0,
-                              process.stdout[-8000:] + process.stderr[-4000:]))
+def pytest(name, build, tests, junit, full, select=None, workers=WORKERS, mark=None):
+    """Tests over a socket with the installed binary: those of a file or folder, or of several; of them those that
+    `mark` selects. None: nothing was selected. `name` is the suite's; without one, that of each test's folder."""
+    marks = " and ".join(f"({text})" for text in (
+        mark, None if full else "not long",
+        "sanitized" if build.profile == "sanitize.ini" else None) if text)
+    report = junit.with_suffix(".raw")
+    report.unlink(missing_ok=True)
+    tests = [tests] if isinstance(tests, str) else tests
+    command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+               "-c", builds.ROOT / "tests/pytest.ini", "--rootdir", builds.ROOT, "-m", marks,
+               f"--junit-xml={report}", "-o", "junit_family=xunit1", *tests]
+    command += ["-n", workers] if workers != 0 else ["-p", "no:xdist"]
+    if select:
+        command += ["-k", select]
+    process = subprocess.run(
+        [str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, errors="replace", cwd=builds.ROOT,
+        env=dict(build.environment(), RESTANTE_FULL="1" if full else "",
+                 RESTANTE_BYTECODE=str(junit.parent.parent / "bytecode")))
+    if process.returncode == 5 and report.exists():
+        report.unlink()
+        return None if select or mark == "alone" else []
+    found = list(_pytest_cases(name, report)) if report.exists() else []
+    report.unlink(missing_ok=True)
+    for case, test in found:
+        case.again = functools.partial(_again, name, build, test, junit, full)
+    cases = [case for case, _ in found]
+    if process.returncode not in (0, 1) or not cases:
+        cases.append(Case(f"{name or 'pytest'}:{tests[0]}", FAILED, 0.0,
+                          process.stdout[-8000:] + process.stderr[-4000:]))
     return cases
 
 
-def _pytest_cases(prefix, report):
+def _again(name, build, test, junit, full):
+    return pytest(name, build, test, junit, full, workers=0) or []
+
+
+def _pytest_cases(name, report):
     """Cases, each with the name that pytest knows it by."""
+    folders = {folder: suite for suite, folder in PYTEST_SUITES.items()}
     for item, case in results.read_junit(report):
         path = item.get("file") or item.get("classname").replace(".", "/") + ".py"
         test = f"{path}::{case.id}"
-        case.id = f"{prefix}:{test}"
+        case.id = f"{name or folders[str(pathlib.Path(path).parent)]}:{test}"
         # The socket's driver runs the same corpus as the engine's: one id for both.
         if dialogue := case.id.partition("test_dialogues.py::test_dialogue[")[2]:
             case.id = f"dialogue:{dialogue[:-1]}"

@@ -20,6 +20,7 @@ LOOKED_AT = {"SSLv2", "TLS1", "TLS1_3", "cipherlist_NULL", "cipherlist_3DES_IDEA
 EXCUSED = {"engine_problem": "says what Debian's openssl(1), the client here, has been built without"}
 
 
+@pytest.mark.longest
 @pytest.mark.timeout(600)
 # It takes long, and the other door has the same TLS behind it.
 @pytest.mark.parametrize("security", [TLS, pytest.param(STLS, marks=pytest.mark.long)])

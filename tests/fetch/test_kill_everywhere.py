@@ -14,6 +14,7 @@ PROGRAM = pathlib.Path(__file__).with_name("kill-everywhere")
 FULL = bool(os.environ.get("RESTANTE_FULL"))
 
 
+@pytest.mark.longest
 @pytest.mark.parametrize("target, doubled", [
     ("maildir", False), ("mbox", False), ("imap", False), pytest.param("pipe", True, marks=pytest.mark.long),
     pytest.param("lmtp", True, marks=pytest.mark.long), pytest.param("smtp", True, marks=pytest.mark.long)])
