@@ -61,11 +61,11 @@ def scram(password):
 
 
 def argon2id(password):
-    """With one pass over 8 MiB, for the same reason."""
+    """With one pass over 2 MiB, for the same reason."""
     out = ctypes.create_string_buffer(128)
     sodium = ctypes.CDLL("libsodium.so.23")
     assert sodium.crypto_pwhash_str(out, password, ctypes.c_ulonglong(len(password)),
-                                    ctypes.c_ulonglong(1), ctypes.c_size_t(8 << 20)) == 0
+                                    ctypes.c_ulonglong(1), ctypes.c_size_t(2 << 20)) == 0
     return "{ARGON2ID}" + out.value.decode()
 
 
