@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -15,6 +16,25 @@ MESSAGE = b"From: a@example.com\nTo: alice@example.com\nSubject: x\n\nbody\n.\n.
 
 def deliver(world, user="alice", message=MESSAGE, **options):
     return world.run("deliver", user, "-c", world.configuration_file, input=message, **options)
+
+
+@pytest.fixture(scope="module")
+def common():
+    """A world whose server takes what is delivered, for tests that look at the maildrops only."""
+    world = restante.World()
+    try:
+        world.start()
+        yield world
+    finally:
+        world.close()
+
+
+@pytest.fixture
+def served(common):
+    """That world, without maildrops."""
+    for folder in common.mail.iterdir():
+        shutil.rmtree(folder)
+    return common
 
 
 def leftovers(world):
@@ -52,10 +72,9 @@ def test_delivered_is_readable(either_world):
     pytest.param(b"x" * 1000000, b"x" * 1000000, id="one line"),
     pytest.param(b"\r\n" * 300000, b"\n" * 300000, id="only crlf"),
 ])
-def test_octets(world, message, stored):
-    world.start()
-    assert deliver(world, message=message).returncode == 0
-    assert [octets for name, octets in maildir.files(world.maildrop()).items()
+def test_octets(served, message, stored):
+    assert deliver(served, message=message).returncode == 0
+    assert [octets for name, octets in maildir.files(served.maildrop()).items()
             if name.startswith("new/")] == [stored]
 
 
@@ -71,12 +90,11 @@ def test_first_delivery_makes_the_maildrop(either_world):
 
 @pytest.mark.sanitized
 @pytest.mark.parametrize("user", ["unknown", "a/b", "..", ".alice", "", "x" * 300, "alice\n"])
-def test_unknown_user(world, user):
-    world.start()
-    result = deliver(world, user)
+def test_unknown_user(served, user):
+    result = deliver(served, user)
     assert result.returncode in (64, 67) if user == "" else result.returncode == 67
     assert result.stderr
-    assert list(world.mail.iterdir()) == []
+    assert list(served.mail.iterdir()) == []
 
 
 @pytest.mark.sanitized
