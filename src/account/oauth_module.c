@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The source "oauth": who is whose access token this is? It is asked by SASL's OAUTHBEARER and XOAUTH2 only, and knows
- * nothing of maildrops. A module of its own, so that libcurl and cjose are in no other process. */
+ * nothing of maildrops. A module of its own, so that cjose is in no other process. */
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>

@@ -7,10 +7,13 @@
 
 #include "base/version.h"
 
+/* `folder`: beside the one that this code is in; NULL: that one. */
 static void *load_from(const char *folder, const char *name)
 {
     char *file = NULL;
-    if (asprintf(&file, "$ORIGIN/../%s/restante_%s.so", folder, name) < 0) {
+    int size = folder == NULL ? asprintf(&file, "$ORIGIN/restante_%s.so", name)
+                              : asprintf(&file, "$ORIGIN/../%s/restante_%s.so", folder, name);
+    if (size < 0) {
         return NULL;
     }
     void *module = dlopen(file, RTLD_NOW | RTLD_LOCAL);
@@ -20,11 +23,12 @@ static void *load_from(const char *folder, const char *name)
 
 int module_load(const char *name, const char *room, const void **interface_out, struct error *error)
 {
-    /* From the folder of the program: as built; as installed. A run path in the program would do the same for
-     * whatever else it loads. */
-    void *handle = load_from(room, name);
-    if (handle == NULL) {
-        handle = load_from(RESTANTE_MODULES, name);
+    /* From the folder of the program, or of a module that wants another one: as built; a module's, as installed; the
+     * program's. A run path in the program would do the same for whatever else it loads. */
+    const char *const folders[] = {room, NULL, RESTANTE_MODULES};
+    void *handle = NULL;
+    for (size_t i = 0; handle == NULL && i < sizeof folders / sizeof folders[0]; i++) {
+        handle = load_from(folders[i], name);
     }
     const struct module *found = handle == NULL ? NULL : dlsym(handle, MODULE_SYMBOL);
     if (found == NULL) {
