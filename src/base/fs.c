@@ -4,6 +4,7 @@
  * there, and what needs only a descriptor of a local file system is in memory. */
 #include "base/fs.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -68,10 +69,17 @@ static int real_open(const struct fs *fs, struct fs_name name, int flags, uint64
     return -errno;
 }
 
-static int real_close(const struct fs *fs, int descriptor)
+static int real_close(const struct fs *fs, int first, int last)
 {
     (void)fs;
-    return close(descriptor) < 0 ? -errno : 0;
+    if (first != last && close_range((unsigned)first, (unsigned)last, 0) == 0) {
+        return 0;
+    }
+    int result = 0; /* one, or before Linux 5.9 */
+    for (int descriptor = first; descriptor <= last; descriptor++) {
+        result = close(descriptor) < 0 ? -errno : result;
+    }
+    return result;
 }
 
 static int64_t nanoseconds(struct statx_timestamp time)
@@ -420,6 +428,29 @@ static const struct fs_operations real_operations = {
 };
 
 const struct fs fs_real = {.operations = &real_operations};
+
+void fs_close_all(const struct fs *fs, int *descriptors, size_t count)
+{
+    assert(count <= FS_CLOSE_MOST);
+    for (size_t i = 1; i < count; i++) {
+        int descriptor = descriptors[i];
+        size_t at = i;
+        for (; at > 0 && descriptors[at - 1] > descriptor; at--) {
+            descriptors[at] = descriptors[at - 1];
+        }
+        descriptors[at] = descriptor;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t first = i;
+        while (i + 1 < count && descriptors[i] + 1 == descriptors[i + 1]) {
+            i++;
+        }
+        if (descriptors[i] >= 0) {
+            int from = descriptors[first] < 0 ? 0 : descriptors[first];
+            (void)fs->operations->close(fs, from, descriptors[i]); /* nothing was written on them */
+        }
+    }
+}
 
 ssize_t fs_read_full(const struct fs *fs, int descriptor, void *buffer, size_t size,
                      uint64_t offset)

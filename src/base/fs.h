@@ -52,7 +52,8 @@ struct fs;
 struct fs_operations {
     /* `resolve`: RESOLVE_ flags of openat2. New files are 0600. Always O_CLOEXEC and O_NOCTTY. */
     int (*open)(const struct fs *fs, struct fs_name name, int flags, uint64_t resolve);
-    int (*close)(const struct fs *fs, int descriptor);
+    /* `first` to `last`, which must all be the caller's. */
+    int (*close)(const struct fs *fs, int first, int last);
     int (*stat)(const struct fs *fs, int descriptor, struct fs_stat *stat_out);
     int (*stat_name)(const struct fs *fs, struct fs_name name, enum fs_stat_flags flags,
                      struct fs_stat *stat_out);
@@ -108,7 +109,7 @@ static inline int fs_open(const struct fs *fs, struct fs_name name, int flags, u
 static inline void fs_close(const struct fs *fs, int *descriptor)
 {
     if (*descriptor >= 0) {
-        (void)fs->operations->close(fs, *descriptor);
+        (void)fs->operations->close(fs, *descriptor, *descriptor);
         *descriptor = -1;
     }
 }
@@ -123,6 +124,11 @@ static inline int fs_stat_name(const struct fs *fs, struct fs_name name, enum fs
 {
     return fs->operations->stat_name(fs, name, flags, stat_out);
 }
+
+/* Closes those that are open, at most FS_CLOSE_MOST: what was opened one after the other mostly takes one system
+ * call. `descriptors` is changed. */
+enum { FS_CLOSE_MOST = 8 };
+void fs_close_all(const struct fs *fs, int *descriptors, size_t count);
 
 /* Reads until `size` octets are there or the file ends; how many. */
 ssize_t fs_read_full(const struct fs *fs, int descriptor, void *buffer, size_t size,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/attributes.h"
 #include "base/log_line.h"
 
 /* A text of TEXT_SIZE, each octet escaped to six, and all fields of an event fit into a line. */
@@ -50,7 +51,7 @@ const char *log_level_name(enum log_level level)
 /* Nowhere is left to tell of a failure, but lines that were lost meanwhile are told of later. */
 static bool send_line(struct log_line *line)
 {
-    char memory[LINE_SIZE];
+    UNINITIALIZED char memory[LINE_SIZE];
     struct buffer buffer;
     buffer_init(&buffer, memory, sizeof memory);
     log_line_make(line, &output, &buffer);
@@ -91,7 +92,7 @@ void log_write(enum log_level level, const char *format, ...)
     if (level > most_level) {
         return;
     }
-    char text[TEXT_SIZE];
+    UNINITIALIZED char text[TEXT_SIZE];
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
+
 enum { QUOTED_MOST = 159, FACILITY_MAIL = 2 };
 
 static unsigned priority(enum log_level level)
@@ -15,17 +17,27 @@ static unsigned priority(enum log_level level)
     return priorities[level];
 }
 
+/* At least `width` digits, with leading zeros. printf would be the dearest part of a line. */
+static void append_digits(struct buffer *buffer, uint64_t value, size_t width)
+{
+    uint8_t digits[20];
+    size_t size = number_format(value, digits);
+    for (; width > size; width--) {
+        buffer_append_octet(buffer, '0');
+    }
+    buffer_append(buffer, (struct bytes){.data = digits, .size = size});
+}
+
 static void append_duration(struct buffer *buffer, uint64_t milliseconds)
 {
-    char text[32];
-    (void)snprintf(text, sizeof text, "%llu.%03llu", (unsigned long long)(milliseconds / 1000),
-                   (unsigned long long)(milliseconds % 1000));
-    buffer_append_text(buffer, text);
+    buffer_append_number(buffer, milliseconds / 1000);
+    buffer_append_octet(buffer, '.');
+    append_digits(buffer, milliseconds % 1000, 3);
 }
 
 static void append_escaped(struct buffer *buffer, struct bytes text, size_t most)
 {
-    char escaped[1024];
+    UNINITIALIZED char escaped[1024];
     size_t room = most + 1 < sizeof escaped ? most + 1 : sizeof escaped;
     buffer_append_text(buffer, bytes_escape(text, escaped, room));
 }
@@ -189,11 +201,21 @@ static void append_json_field(struct buffer *buffer, const struct log_field *fie
 static void append_time(struct buffer *buffer, const struct timespec *time)
 {
     struct tm parts;
-    char text[40];
     (void)gmtime_r(&time->tv_sec, &parts);
-    size_t used = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    (void)snprintf(text + used, sizeof text - used, ".%03ldZ", time->tv_nsec / 1000000);
-    buffer_append_text(buffer, text);
+    append_digits(buffer, (uint64_t)parts.tm_year + 1900, 4);
+    buffer_append_octet(buffer, '-');
+    append_digits(buffer, (uint64_t)parts.tm_mon + 1, 2);
+    buffer_append_octet(buffer, '-');
+    append_digits(buffer, (uint64_t)parts.tm_mday, 2);
+    buffer_append_octet(buffer, 'T');
+    append_digits(buffer, (uint64_t)parts.tm_hour, 2);
+    buffer_append_octet(buffer, ':');
+    append_digits(buffer, (uint64_t)parts.tm_min, 2);
+    buffer_append_octet(buffer, ':');
+    append_digits(buffer, (uint64_t)parts.tm_sec, 2);
+    buffer_append_octet(buffer, '.');
+    append_digits(buffer, (uint64_t)time->tv_nsec / 1000000, 3);
+    buffer_append_octet(buffer, 'Z');
 }
 
 static void append_json(struct buffer *buffer, const struct log_line *line)

@@ -37,8 +37,9 @@ enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static const struct command *find(struct bytes keyword)
 {
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (bytes_equal_ignoring_case(keyword, bytes_of(commands[i].keyword))) {
+    for (size_t i = 0; i < COMMAND_COUNT && keyword.size > 0; i++) {
+        bool may_be = ((keyword.data[0] ^ (uint8_t)commands[i].keyword[0]) & ~0x20) == 0;
+        if (may_be && bytes_equal_ignoring_case(keyword, bytes_of(commands[i].keyword))) {
             return &commands[i];
         }
     }

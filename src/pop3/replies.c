@@ -83,12 +83,14 @@ static void finish_line(struct buffer *out, const struct buffer *line)
 /* The text with its numbers. No text of ours comes near the capacity. */
 static void fill_in(struct buffer *filled, const char *text, const uint64_t *numbers)
 {
-    for (; *text != '\0'; text++) {
-        if (*text == '#') {
-            buffer_append_number(filled, *numbers++);
-        } else {
-            buffer_append_octet(filled, (uint8_t)*text);
+    for (;;) {
+        size_t size = strcspn(text, "#");
+        buffer_append(filled, (struct bytes){.data = (const uint8_t *)text, .size = size});
+        if (text[size] == '\0') {
+            break;
         }
+        buffer_append_number(filled, *numbers++);
+        text += size + 1;
     }
     assert(!filled->overflow);
 }
@@ -96,8 +98,8 @@ static void fill_in(struct buffer *filled, const char *text, const uint64_t *num
 void reply_append(struct buffer *out, enum language language, const struct reply *reply)
 {
     const struct row *row = &rows[reply->text];
-    uint8_t line_memory[REPLY_OCTETS - 2];
-    uint8_t filled_memory[256];
+    UNINITIALIZED uint8_t line_memory[REPLY_OCTETS - 2];
+    UNINITIALIZED uint8_t filled_memory[256];
     struct buffer line;
     struct buffer filled;
     buffer_init(&line, line_memory, sizeof line_memory);
@@ -113,7 +115,7 @@ void reply_append(struct buffer *out, enum language language, const struct reply
 
 void reply_append_line(struct buffer *out, struct bytes head, struct bytes tail)
 {
-    uint8_t memory[REPLY_OCTETS - 2];
+    UNINITIALIZED uint8_t memory[REPLY_OCTETS - 2];
     struct buffer line;
     buffer_init(&line, memory, sizeof memory);
     append_part(&line, head);

@@ -129,16 +129,23 @@ static const char *prepare(struct bytes text, enum sasl_prepare_use use, struct 
     return size == 0 ? "nothing of it can be seen" : NULL;
 }
 
-int sasl_prepare(struct bytes text, enum sasl_prepare_use use, uint8_t memory[SASL_PREPARED_OCTETS],
-                 struct bytes *prepared_out, struct error *error)
+static int prepare_and_wipe(struct bytes text, enum sasl_prepare_use use,
+                            uint8_t memory[SASL_PREPARED_OCTETS], struct bytes *prepared_out,
+                            struct error *error)
 {
     struct points work[2];
-    if (is_printable_ascii(text)) {
-        *prepared_out = text;
-        return 0;
-    }
     const char *wrong = prepare(text, use, work, prepared_out, memory);
     sodium_memzero(work, sizeof work);
     sodium_stackzero(STACK_OCTETS);
     return wrong == NULL ? 0 : error_set(error, ERROR_USAGE, 0, "%s", wrong);
+}
+
+int sasl_prepare(struct bytes text, enum sasl_prepare_use use, uint8_t memory[SASL_PREPARED_OCTETS],
+                 struct bytes *prepared_out, struct error *error)
+{
+    if (is_printable_ascii(text)) {
+        *prepared_out = text;
+        return 0;
+    }
+    return prepare_and_wipe(text, use, memory, prepared_out, error);
 }

@@ -407,5 +407,15 @@ uint64_t limits_throttle_ms(uint32_t failures_of_address, uint32_t failures_of_u
 
 void limits_user_key(struct bytes user, uint8_t key_out[LIMITS_KEY_SIZE])
 {
+    memset(key_out, 0, LIMITS_KEY_SIZE);
+    if (user.size < LIMITS_KEY_SIZE) {
+        key_out[0] =
+            (uint8_t)user.size; /* short names as they are: no key of a long one begins so */
+        if (user.size > 0) {
+            memcpy(key_out + 1, user.data, user.size);
+        }
+        return;
+    }
     (void)crypto_generichash(key_out, LIMITS_KEY_SIZE, user.data, user.size, NULL, 0);
+    key_out[0] |= 0x80;
 }

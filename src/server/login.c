@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* From a name and a password to a user: the worker's own memory of checks, else auth; the delay of a failed
  * login; what limits a user's logins. Exchanges of SASL are login_sasl.c's, which ends in the same ways. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <sodium.h>
 
+#include "base/buffer.h"
 #include "base/container_of.h"
 #include "base/user_name.h"
 #include "sasl/prepare.h"
@@ -51,19 +51,24 @@ static const char *first_source(const struct session *session)
  * of a secret's use as often as it notes the date. */
 static void question_of(const struct session *session, bool is_for_today, struct question *out)
 {
-    char address[ADDRESS_TEXT_SIZE];
-    struct auth_facts facts;
-    login_facts(session, &facts);
-    *strrchr(address_format(&facts.peer, address), ':') = '\0';
-    (void)snprintf(out->connection, sizeof out->connection, "%s %s",
-                   facts.is_tls ? "TLS" : "plaintext", address);
-    (void)snprintf(out->day, sizeof out->day, "day %lld", (long long)time(NULL) / DAY_SECONDS);
+    struct buffer connection;
+    struct buffer day;
+    struct bytes address = bytes_of(session->unknown ? "" : session->address);
+    while (address.size > 0 && address.data[--address.size] != ':') {
+    }
+    buffer_init(&connection, out->connection, sizeof out->connection);
+    buffer_append_text(&connection, session->connection.encrypted != 0 ? "TLS " : "plaintext ");
+    buffer_append(&connection, address);
+    buffer_init(&day, out->day, sizeof out->day);
+    if (is_for_today) {
+        buffer_append_text(&day, "day ");
+        buffer_append_number(&day, (uint64_t)time(NULL) / DAY_SECONDS);
+    }
     out->asked = (struct verification_question){.source = bytes_of(first_source(session)),
                                                 .user = bytes_of(session->asked_name),
                                                 .service = bytes_of("pop3"),
-                                                .rules = is_for_today ? bytes_of(out->day)
-                                                                      : (struct bytes){0},
-                                                .connection = bytes_of(out->connection),
+                                                .rules = buffer_pending(&day),
+                                                .connection = buffer_pending(&connection),
                                                 .password = session->secret};
 }
 

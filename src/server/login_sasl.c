@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include "base/buffer.h"
 #include "base/container_of.h"
 #include "base/user_name.h"
 #include "server/session.h"
@@ -43,14 +44,25 @@ static void look(const struct session *session, struct sasl_offer *offer, struct
 }
 
 /* Different each time and known to nobody before (RFC 1939 section 7). NULL: no memory. */
-static char *make_timestamp(const struct worker *worker)
+static char *make_timestamp(struct worker *worker)
 {
     uint8_t random[16];
-    char digits[2 * sizeof random + 1], text[AUTH_TIMESTAMP_SIZE];
-    randombytes_buf(random, sizeof random);
+    char digits[2 * sizeof random + 1];
+    size_t capacity = sizeof "<@>" + sizeof digits + strlen(worker->host);
+    char *timestamp = malloc(capacity);
+    if (timestamp == NULL) {
+        return NULL;
+    }
+    struct buffer text;
+    randomness_draw(&worker->randomness, random, sizeof random);
     (void)sodium_bin2hex(digits, sizeof digits, random, sizeof random);
-    (void)snprintf(text, sizeof text, "<%s@%s>", digits, worker->host);
-    return strdup(text);
+    buffer_init(&text, timestamp, capacity);
+    buffer_append_octet(&text, '<');
+    buffer_append_text(&text, digits);
+    buffer_append_octet(&text, '@');
+    buffer_append_text(&text, worker->host);
+    buffer_append(&text, (struct bytes){.data = (const uint8_t *)">", .size = sizeof ">"});
+    return timestamp;
 }
 
 void login_offer(struct session *session)

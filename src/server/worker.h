@@ -15,6 +15,7 @@
 #include "server/generations.h"
 #include "server/holders.h"
 #include "server/mail_roots.h"
+#include "server/randomness.h"
 
 struct session;
 
@@ -52,6 +53,7 @@ struct worker {
     struct stream_loop streams;
     struct tls_context *tls;
     struct tls_tickets tickets;
+    struct randomness randomness;
     char host[256]; /* for what the server says of itself */
 };
 

@@ -301,15 +301,17 @@ static int disk_open(const struct fs *fs, struct fs_name name, int flags, uint64
     return add_descriptor(disk, found.node, (flags & O_PATH) != 0);
 }
 
-static int disk_close(const struct fs *fs, int descriptor)
+static int disk_close(const struct fs *fs, int first, int last)
 {
     struct disk *disk = fs->disk;
     (void)begin(fs, DISK_CLOSE, ""); /* closes whatever happens */
-    struct disk_descriptor *open = descriptor_of(disk, descriptor);
-    if (open->node->locked_by == descriptor) {
-        open->node->locked_by = 0;
+    for (int descriptor = first; descriptor <= last; descriptor++) {
+        struct disk_descriptor *open = descriptor_of(disk, descriptor);
+        if (open->node->locked_by == descriptor) {
+            open->node->locked_by = 0;
+        }
+        open->node = NULL;
     }
-    open->node = NULL;
     return 0;
 }
 

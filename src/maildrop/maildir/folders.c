@@ -21,10 +21,8 @@ int folders_init(struct maildir_folders *folders, struct maildrop_path *place, s
     return 0;
 }
 
-void folders_finish(struct maildir_folders *folders, const struct fs *fs)
+void folders_finish(struct maildir_folders *folders)
 {
-    fs_close(fs, &folders->cur); /* frees the lock */
-    fs_close(fs, &folders->new_folder);
     free(folders->place.path);
     (void)pthread_mutex_destroy(&folders->mutex); /* nobody holds it */
 }

@@ -30,7 +30,8 @@ struct maildir_folders {
 /* Takes `place`. */
 int folders_init(struct maildir_folders *folders, struct maildrop_path *place,
                  struct error *error) MUST_CHECK;
-void folders_finish(struct maildir_folders *folders, const struct fs *fs);
+/* Its descriptors are closed already. */
+void folders_finish(struct maildir_folders *folders);
 
 /* What a store knows of the devices that maildrops are on. NULL: nothing. */
 typedef const struct fs_facts *folders_facts(void *context, uint64_t device);

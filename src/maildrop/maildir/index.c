@@ -96,7 +96,7 @@ static int read_block(const struct fs *fs, int descriptor, uint32_t number, uint
 
 int index_read_header(const struct fs *fs, int descriptor, struct index_header *header_out)
 {
-    uint8_t block[INDEX_BLOCK_OCTETS];
+    UNINITIALIZED uint8_t block[INDEX_BLOCK_OCTETS];
     int result = read_block(fs, descriptor, 0, block);
     if (result < 0) {
         return result;

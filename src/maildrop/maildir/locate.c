@@ -115,7 +115,7 @@ int maildir_locate(struct maildir_maildrop *opened, const struct fs *fs, uint32_
                    struct maildir_place *place_out, maildir_act *act, void *context,
                    struct error *error)
 {
-    struct index_reader own;
+    UNINITIALIZED struct index_reader own;
     struct index_row row;
     struct index_reader *reader = maildir_reader(opened, fs, &own);
     int result = maildir_row(opened, reader, index, &row, error);

@@ -411,7 +411,7 @@ int maildir_read(struct maildir_maildrop *opened, const struct fs *fs,
     uint32_t index = operation->request.read.index;
     int result;
     if (operation->request.read.offset == 0) {
-        struct opened_file file;
+        UNINITIALIZED struct opened_file file;
         opened_file_init(&file, fs, operation->request.read.buffer,
                          operation->request.read.capacity);
         maildir_read_close(opened);
@@ -437,7 +437,7 @@ int maildir_check(struct maildir_maildrop *opened, const struct fs *fs,
     if (is_readable(opened, index)) {
         return 0;
     }
-    struct opened_file file;
+    UNINITIALIZED struct opened_file file;
     opened_file_init(&file, fs, NULL, 0);
     int result = open_message(opened, index, &file, &operation->error);
     if (result == 0) {

@@ -67,13 +67,12 @@ void maildir_free(struct maildrop *maildrop)
     if (store->reader_of == opened) {
         store->reader_of = NULL;
     }
-    maildir_read_close(opened);
-    snapshot_finish(&opened->snapshot, fs);
-    if (opened->moved != NULL) {
-        snapshot_finish(opened->moved, fs);
-        free(opened->moved);
-    }
-    folders_finish(&opened->folders, fs);
+    int descriptors[] = {opened->folders.cur, opened->folders.new_folder,
+                         opened->snapshot.descriptor, opened->message.descriptor,
+                         opened->moved != NULL ? opened->moved->descriptor : -1};
+    fs_close_all(fs, descriptors, sizeof descriptors / sizeof descriptors[0]); /* frees the lock */
+    folders_finish(&opened->folders);
+    free(opened->moved);
     free(opened->readable);
     free(opened->notes);
     free(opened);

@@ -143,7 +143,7 @@ int maildir_rows(struct maildir_maildrop *opened, const struct fs *fs,
             return result;
         }
     }
-    struct index_reader own;
+    UNINITIALIZED struct index_reader own;
     struct index_reader *reader = maildir_reader(opened, fs, &own);
     for (uint32_t i = 0; i < operation->request.rows.count; i++) {
         struct index_row row;

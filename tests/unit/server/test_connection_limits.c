@@ -260,6 +260,14 @@ static void test_user_keys_differ(void **state)
     limits_user_key(bytes_of("alice"), alice);
     limits_user_key(bytes_of("bob"), bob);
     assert_memory_not_equal(alice, bob, sizeof alice);
+    uint8_t longer[LIMITS_KEY_SIZE];
+    uint8_t other[LIMITS_KEY_SIZE];
+    limits_user_key(bytes_of("fifteen-octets-"), alice);
+    limits_user_key(bytes_of("fifteen-octets-a"), longer);
+    limits_user_key(bytes_of("fifteen-octets-b"), other);
+    assert_memory_not_equal(alice, longer, sizeof alice);
+    assert_memory_not_equal(longer, other, sizeof longer);
+    assert_true(alice[0] < LIMITS_KEY_SIZE && longer[0] >= LIMITS_KEY_SIZE);
 }
 
 int main(void)
