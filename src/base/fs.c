@@ -452,6 +452,24 @@ void fs_close_all(const struct fs *fs, int *descriptors, size_t count)
     }
 }
 
+void fs_close_now(const struct fs *fs, struct fs_closing *closing)
+{
+    fs_close_all(fs, closing->descriptors, closing->count);
+    closing->count = 0;
+}
+
+void fs_close_later(const struct fs *fs, struct fs_closing *closing, int *descriptor)
+{
+    if (*descriptor < 0) {
+        return;
+    }
+    closing->descriptors[closing->count++] = *descriptor;
+    *descriptor = -1;
+    if (closing->count == FS_CLOSE_MOST) {
+        fs_close_now(fs, closing);
+    }
+}
+
 ssize_t fs_read_full(const struct fs *fs, int descriptor, void *buffer, size_t size,
                      uint64_t offset)
 {

@@ -130,6 +130,16 @@ static inline int fs_stat_name(const struct fs *fs, struct fs_name name, enum fs
 enum { FS_CLOSE_MOST = 8 };
 void fs_close_all(const struct fs *fs, int *descriptors, size_t count);
 
+/* Descriptors that nobody needs any more and that are closed together. Zeroed, it has none. */
+struct fs_closing {
+    unsigned count;
+    int descriptors[FS_CLOSE_MOST];
+};
+
+/* Takes `descriptor`, if it is open, and closes all that there are once they are FS_CLOSE_MOST. */
+void fs_close_later(const struct fs *fs, struct fs_closing *closing, int *descriptor);
+void fs_close_now(const struct fs *fs, struct fs_closing *closing);
+
 /* Reads until `size` octets are there or the file ends; how many. */
 ssize_t fs_read_full(const struct fs *fs, int descriptor, void *buffer, size_t size,
                      uint64_t offset);

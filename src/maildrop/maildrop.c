@@ -229,6 +229,22 @@ void maildrop_read_close(struct maildrop *maildrop)
     }
 }
 
+void maildrop_read_done(struct maildrop *maildrop)
+{
+    if (maildrop->running != NULL || maildrop->store->type->read_done == NULL) {
+        maildrop_read_close(maildrop);
+    } else {
+        maildrop->store->type->read_done(maildrop);
+    }
+}
+
+void maildrop_rest(struct maildrop *maildrop)
+{
+    if (maildrop->running == NULL && maildrop->store->type->rest != NULL) {
+        maildrop->store->type->rest(maildrop);
+    }
+}
+
 enum maildrop_progress maildrop_check(struct maildrop *maildrop, uint32_t index,
                                       struct maildrop_operation *operation)
 {

@@ -159,6 +159,10 @@ bool maildrop_sent(struct maildrop *maildrop, uint64_t octets);
 int maildrop_descriptor(const struct maildrop *maildrop, uint64_t *octets_out);
 /* Closes the message that is open, if any. */
 void maildrop_read_close(struct maildrop *maildrop);
+/* The same of a message of a burst: what it holds may be given back with that of others, at the latest by
+ * maildrop_rest, which whoever calls this has to call before he waits for anything. */
+void maildrop_read_done(struct maildrop *maildrop);
+void maildrop_rest(struct maildrop *maildrop);
 
 /* Can DELE succeed on message `index`? (What can't be served must not be deleted unseen.) Answers from
  * what is known: a message is known to be unreadable once a read of it failed, else it is checked. */

@@ -24,10 +24,13 @@ struct maildrop_type {
      * does what must be done under the lock before it goes, if anything. */
     bool (*perform)(struct maildrop *maildrop, struct maildrop_operation *operation,
                     bool may_block);
-    /* These three only while no operation is under way. */
+    /* These only while no operation is under way. */
     int (*descriptor)(const struct maildrop *maildrop, uint64_t *octets_out);
     bool (*sent)(struct maildrop *maildrop, uint64_t octets);
     void (*read_close)(struct maildrop *maildrop);
+    /* The same, but what it holds may stay until `rest`, or the end. NULL, both: read_close does it. */
+    void (*read_done)(struct maildrop *maildrop);
+    void (*rest)(struct maildrop *maildrop);
     /* The lock goes now, while an operation may be under way on another thread. */
     void (*unlock)(struct maildrop *maildrop);
     /* Unlocks, if it is still locked, and frees. */

@@ -20,7 +20,6 @@ enum pop3_failure session_failure_of(enum error_kind kind)
 {
     static const enum pop3_failure failures[ERROR_KIND_COUNT] = {
 #define ERROR_KIND(name, pop3, lmtp, status, level, metric) [ERROR_##name] = POP3_FAILURE_##pop3,
-#include "base/container_of.h"
 #include "base/error_kinds.def"
 #undef ERROR_KIND
     };
@@ -325,6 +324,9 @@ void session_drive(struct session *session)
             needs_input = event.type == POP3_SERVER_NEED_INPUT;
             break;
         }
+    }
+    if (session->maildrop != NULL) {
+        maildrop_rest(session->maildrop);
     }
     if (!session->closing && !session->lingering && !session->handshaking) {
         stream_read(&session->stream, needs_input);

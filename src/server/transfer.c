@@ -123,7 +123,7 @@ static void convert(struct session *session)
 static void close_message(struct session *session)
 {
     end_conversion(session);
-    maildrop_read_close(session->maildrop);
+    maildrop_read_done(session->maildrop);
     buffers_return(&session->worker->buffers, &session->chunk);
 }
 

@@ -57,6 +57,7 @@ struct maildir_maildrop {
     bool remade;              /* the snapshot was replaced */
     struct index_block last_block; /* of the index, that a message was looked up in */
     struct maildir_message message;
+    struct fs_closing closing; /* messages that a session is done with in this turn of its own */
     bool ids_checked;
     uint8_t *readable;          /* a bit for each message that was read; NULL: none yet */
     struct maildir_note *notes; /* by index */

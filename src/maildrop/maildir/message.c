@@ -443,6 +443,9 @@ int maildir_check(struct maildir_maildrop *opened, const struct fs *fs,
     if (result == 0) {
         result = look_at_beginning(opened, &file, index, &operation->error);
     }
+    if (fs->cached_only) {
+        fs_close_later(fs, &opened->closing, &file.descriptor);
+    }
     fs_close(fs, &file.descriptor);
     return result;
 }

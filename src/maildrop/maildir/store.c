@@ -71,6 +71,9 @@ static bool perform(struct maildrop *maildrop, struct maildrop_operation *operat
     case MAILDROP_OPEN:
         break;
     }
+    if (result == MAILDIR_WOULD_BLOCK) {
+        fs_close_now(opened->fs, &opened->closing); /* a disk may take its time */
+    }
     return result != MAILDIR_WOULD_BLOCK;
 }
 
@@ -91,6 +94,18 @@ static void read_close(struct maildrop *maildrop)
     maildir_read_close(maildir_of(maildrop));
 }
 
+static void read_done(struct maildrop *maildrop)
+{
+    struct maildir_maildrop *opened = maildir_of(maildrop);
+    fs_close_later(opened->fs, &opened->closing, &opened->message.descriptor);
+}
+
+static void rest(struct maildrop *maildrop)
+{
+    struct maildir_maildrop *opened = maildir_of(maildrop);
+    fs_close_now(opened->fs, &opened->closing);
+}
+
 static void unlock(struct maildrop *maildrop)
 {
     folders_unlock(&maildir_of(maildrop)->folders, maildir_of(maildrop)->fs);
@@ -105,6 +120,8 @@ static const struct maildrop_type maildir_type = {
     .descriptor = descriptor,
     .sent = sent,
     .read_close = read_close,
+    .read_done = read_done,
+    .rest = rest,
     .unlock = unlock,
     .free = maildir_free,
     .deliver_begin = maildir_deliver_begin,

@@ -164,6 +164,53 @@ static void a_message_of_known_size_costs_three_operations(void **state)
     end(&fixture);
 }
 
+/* As a session does, for as long as nothing has to be waited for. */
+static enum maildrop_progress read_and_go_on(struct maildrop *maildrop, struct lettered *read)
+{
+    static char buffer[100];
+    *read = (struct lettered){.operation = {.done = note_done}, .letter = 'r'};
+    enum maildrop_progress progress =
+        maildrop_read(maildrop, 1, 0, buffer, sizeof buffer, &read->operation);
+    maildrop_read_done(maildrop);
+    return progress;
+}
+
+static void a_burst_closes_its_messages_together(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    struct maildrop *maildrop = open_slowly(&fixture);
+    struct lettered read;
+    const uint64_t *closes = &fixture.world.disk->counts[DISK_CLOSE];
+    uint64_t before = *closes;
+    for (int i = 0; i < FS_CLOSE_MOST - 1; i++) {
+        assert_int_equal(read_and_go_on(maildrop, &read), MAILDROP_DONE);
+    }
+    assert_int_equal(*closes, before);
+    assert_int_equal(read_and_go_on(maildrop, &read), MAILDROP_DONE);
+    assert_in_range(*closes, before + 1, before + 2); /* but one they are neighbours */
+    before = *closes;
+    maildrop_rest(maildrop);
+    assert_int_equal(*closes, before); /* nothing was left */
+    assert_int_equal(read_and_go_on(maildrop, &read), MAILDROP_DONE);
+    assert_int_equal(*closes, before);
+    maildrop_rest(maildrop);
+    assert_int_equal(*closes, before + 1);
+    assert_int_equal(read_and_go_on(maildrop, &read), MAILDROP_DONE);
+    fixture.world.disk->cold = true;
+    assert_int_equal(read_and_go_on(maildrop, &read), MAILDROP_PENDING);
+    assert_int_equal(*closes, before + 2); /* a disk is not waited for with open files */
+    manual_drain(&fixture.manual);
+    assert_int_equal(*closes, before + 3);
+    fixture.world.disk->cold = false;
+    assert_int_equal(read_and_go_on(maildrop, &read), MAILDROP_DONE);
+    assert_int_equal(*closes, before + 3);
+    maildrop_release(maildrop);
+    assert_true(*closes >= before + 5); /* the message, and those of the maildrop */
+    end(&fixture);
+}
+
 static void the_block_at_hand_is_of_the_maildrop_that_is_asked(void **state)
 {
     (void)state;
@@ -466,6 +513,7 @@ int main(void)
         cmocka_unit_test(what_is_cached_completes_at_once),
         cmocka_unit_test(what_is_not_cached_waits_for_the_executor),
         cmocka_unit_test(a_message_of_known_size_costs_three_operations),
+        cmocka_unit_test(a_burst_closes_its_messages_together),
         cmocka_unit_test(the_block_at_hand_is_of_the_maildrop_that_is_asked),
         cmocka_unit_test(a_page_that_ends_like_the_row_hides_nothing),
         cmocka_unit_test(in_use_is_told_at_once),
