@@ -333,7 +333,14 @@ static int count_unreadable(const struct scan *scan, struct listing_entry *entry
     return result;
 }
 
-static int count_entry(const struct scan *scan, struct listing_entry *entry, uint8_t *buffer)
+/* What one thread counts with. */
+struct counter {
+    struct fs_closing closing;
+    uint8_t buffer[OCTETS_BUFFER];
+};
+
+static int count_entry(const struct scan *scan, struct listing_entry *entry,
+                       struct counter *counter)
 {
     int descriptor = octets_open(scan->fs, name_of(scan, entry));
     int result = descriptor;
@@ -342,12 +349,12 @@ static int count_entry(const struct scan *scan, struct listing_entry *entry, uin
         struct octets_file file = {
             .fs = scan->fs,
             .descriptor = descriptor,
-            .buffer = buffer,
+            .buffer = counter->buffer,
             .short_is_end = scan->folders->facts.local,
             .examine = scan->surrogates,
         };
         result = octets_count(&file, &counted);
-        fs_close(scan->fs, &descriptor);
+        fs_close_later(scan->fs, &counter->closing, &descriptor);
     }
     if (result < 0 && octets_is_unreadable(-result)) {
         result = count_unreadable(scan, entry);
@@ -371,25 +378,27 @@ static int count_entry(const struct scan *scan, struct listing_entry *entry, uin
 
 int scan_count(const struct scan *scan, size_t part, size_t parts, struct error *error)
 {
-    AUTO_FREE uint8_t *buffer = malloc(OCTETS_BUFFER);
-    if (buffer == NULL) {
+    AUTO_FREE struct counter *counter = malloc(sizeof *counter);
+    if (counter == NULL) {
         return error_set(error, ERROR_TEMPORARY, 0, "out of memory");
     }
+    counter->closing = (struct fs_closing){0};
+    int result = 0;
     size_t end = scan->listing.count * (part + 1) / parts;
-    for (size_t i = scan->listing.count * part / parts; i < end; i++) {
+    for (size_t i = scan->listing.count * part / parts; i < end && result == 0; i++) {
         struct listing_entry *entry = &scan->listing.entries[i];
-        if (!is_uncounted(scan, entry)) {
-            continue;
+        if (is_uncounted(scan, entry)) {
+            result = count_entry(scan, entry, counter);
         }
-        int result = count_entry(scan, entry, buffer);
         if (result < 0) {
             char name[80];
-            return error_from_errno(
+            result = error_from_errno(
                 error, -result, "%s: %s cannot be counted", scan->folders->place.path,
                 bytes_escape(listing_name(&scan->listing, entry), name, sizeof name));
         }
     }
-    return 0;
+    fs_close_now(scan->fs, &counter->closing);
+    return result;
 }
 
 int scan_all(struct scan *scan, struct snapshot *snapshot_out, struct error *error)
