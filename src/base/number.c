@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/number.h"
 
+enum { SAFE_DIGITS = 19 }; /* no number of so many wraps around */
+
 int number_parse(struct bytes text, uint64_t most, uint64_t *value_out)
 {
     if (text.size == 0) {
@@ -13,7 +15,7 @@ int number_parse(struct bytes text, uint64_t most, uint64_t *value_out)
             return -1;
         }
         uint64_t digit = (uint64_t)(octet - '0');
-        if (value > (UINT64_MAX - digit) / 10) {
+        if (i >= SAFE_DIGITS && value > (UINT64_MAX - digit) / 10) {
             return -1;
         }
         value = value * 10 + digit;

@@ -11,7 +11,11 @@
 #include "maildrop/maildir/index.h"
 #include "maildrop/maildir/name.h"
 
-enum { LIST_OCTETS = 65536, NAME_OCTETS_MOST = 1023 };
+enum {
+    LIST_OCTETS = 65536,
+    NAME_OCTETS_MOST = 1023,
+    SORT_BY_KEYS_LEAST = 512 /* fewer are sorted sooner by comparing them */
+};
 
 void listing_finish(struct listing *listing)
 {
@@ -168,6 +172,67 @@ static int compare(const void *a, const void *b, void *context)
     return order != 0 ? order : strcmp(listing->names + one->name, listing->names + other->name);
 }
 
+static void swap(struct sort_item **a, struct sort_item **b)
+{
+    struct sort_item *other = *a;
+    *a = *b;
+    *b = other;
+}
+
+/* Sorts by keys, a few bits of them at a time, the lowest first: those of a maildrop are times and mostly differ in
+ * their last 30 bits. Returns where the sorted items are, in `items` or in `spare`. */
+static struct sort_item *sort_by_keys(struct sort_item *items, struct sort_item *spare,
+                                      size_t count)
+{
+    enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
+    uint64_t different = 0;
+    for (size_t i = 1; i < count; i++) {
+        different |= items[i].key ^ items[0].key;
+    }
+    for (unsigned shift = 0; shift < 64 && different >> shift != 0; shift += DIGIT_BITS) {
+        uint32_t places[DIGITS] = {0};
+        if ((different >> shift & (DIGITS - 1)) == 0) {
+            continue;
+        }
+        for (size_t i = 0; i < count; i++) {
+            places[items[i].key >> shift & (DIGITS - 1)]++;
+        }
+        uint32_t place = 0;
+        for (size_t digit = 0; digit < DIGITS; digit++) {
+            uint32_t number = places[digit];
+            places[digit] = place;
+            place += number;
+        }
+        for (size_t i = 0; i < count; i++) {
+            spare[places[items[i].key >> shift & (DIGITS - 1)]++] = items[i];
+        }
+        swap(&items, &spare);
+    }
+    return items;
+}
+
+/* `spare` has room for as many. Returns where they are in order. */
+static struct sort_item *sort(struct listing *listing, struct sort_item *items,
+                              struct sort_item *spare)
+{
+    size_t count = listing->count;
+    if (count < SORT_BY_KEYS_LEAST) {
+        qsort_r(items, count, sizeof *items, compare, listing);
+        return items;
+    }
+    items = sort_by_keys(items, spare, count);
+    for (size_t i = 0; i < count;) {
+        size_t first = i;
+        while (i < count && items[i].key == items[first].key) {
+            i++;
+        }
+        if (i - first > 1) {
+            qsort_r(items + first, i - first, sizeof *items, compare, listing);
+        }
+    }
+    return items;
+}
+
 /* Entries in their order, those with the base name of the one before them left out. */
 static size_t copy_in_order(const struct listing *listing, const struct sort_item *items,
                             struct listing_entry *sorted)
@@ -191,7 +256,7 @@ ssize_t listing_sort(struct listing *listing)
     if (listing->count == 0) {
         return 0;
     }
-    struct sort_item *items = malloc(listing->count * sizeof *items);
+    struct sort_item *items = malloc(2 * listing->count * sizeof *items);
     struct listing_entry *sorted = malloc(listing->count * sizeof *sorted);
     if (items == NULL || sorted == NULL) {
         free(items);
@@ -201,8 +266,8 @@ ssize_t listing_sort(struct listing *listing)
     for (uint32_t i = 0; i < listing->count; i++) {
         items[i] = (struct sort_item){.key = listing->entries[i].key, .entry = i};
     }
-    qsort_r(items, listing->count, sizeof *items, compare, listing);
-    size_t kept = copy_in_order(listing, items, sorted);
+    const struct sort_item *in_order = sort(listing, items, items + listing->count);
+    size_t kept = copy_in_order(listing, in_order, sorted);
     size_t dropped = listing->count - kept;
     free(items);
     free(listing->entries);

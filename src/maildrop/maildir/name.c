@@ -79,8 +79,8 @@ uint64_t maildir_name_key(struct bytes base)
         return UINT64_MAX;
     }
     uint64_t key = 0;
-    for (size_t i = 0; i < number.size; i++) {
-        key = key * 10 + (uint64_t)(number.data[i] - '0');
+    for (const uint8_t *digit = number.data; digit < number.data + number.size; digit++) {
+        key = key * 10 + (*digit & 0x0fU);
     }
     return key + 1;
 }

@@ -152,8 +152,11 @@ static int assign_round(struct scan *scan, const struct id_set *set, const struc
     struct listing *listing = &scan->listing;
     for (uint32_t i = 0; i < listing->count; i++) {
         struct listing_entry *entry = &listing->entries[i];
+        if (!may_collide(set, i)) {
+            continue;
+        }
         const struct ids_entry *given = ids_find(ids, listing_base(listing, entry));
-        if (round_of(entry, given) != round || !may_collide(set, i)) {
+        if (round_of(entry, given) != round) {
             continue;
         }
         if (given != NULL && set_id(listing, i, given->unique_id) < 0) {
