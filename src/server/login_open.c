@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From a user who is known to an open maildrop: its lock, and waiting for it while another session has it. */
+#include <stdlib.h>
+
 #include "base/container_of.h"
 #include "server/session.h"
 
@@ -21,6 +23,9 @@ static void take_maildrop(struct session *session)
     session->message_count = operation->result.opened.count;
     session->message_octets = operation->result.opened.octets;
     session->silent_since = session->active = uv_now(&session->worker->loop);
+    session->connection.timestamp = NULL; /* nobody logs in twice */
+    free(session->timestamp);
+    session->timestamp = NULL;
     maildrop_identity(session->maildrop, &session->holder.device, &session->holder.inode);
     if (session->holder.inode != 0) {
         session->holding = holders_add(&session->worker->holders, &session->holder);

@@ -27,6 +27,7 @@ struct maildir_store {
     unsigned device_count;
     struct index_reader reader;               /* of the snapshot of */
     const struct maildir_maildrop *reader_of; /* NULL: of none */
+    struct fs_closing closing; /* messages that a maildrop is done with, until it rests */
 };
 
 /* The message that is being read. */
@@ -57,7 +58,6 @@ struct maildir_maildrop {
     bool remade;              /* the snapshot was replaced */
     struct index_block last_block; /* of the index, that a message was looked up in */
     struct maildir_message message;
-    struct fs_closing closing; /* messages that a session is done with in this turn of its own */
     bool ids_checked;
     uint8_t *readable;          /* a bit for each message that was read; NULL: none yet */
     struct maildir_note *notes; /* by index */
@@ -67,6 +67,11 @@ struct maildir_maildrop {
 static inline struct maildir_maildrop *maildir_of(struct maildrop *maildrop)
 {
     return (struct maildir_maildrop *)(void *)maildrop;
+}
+
+static inline struct maildir_store *maildir_store_of(const struct maildir_maildrop *opened)
+{
+    return (struct maildir_store *)(void *)opened->maildrop.store;
 }
 
 /* open.c */

@@ -444,7 +444,7 @@ int maildir_check(struct maildir_maildrop *opened, const struct fs *fs,
         result = look_at_beginning(opened, &file, index, &operation->error);
     }
     if (fs->cached_only) {
-        fs_close_later(fs, &opened->closing, &file.descriptor);
+        fs_close_later(fs, &maildir_store_of(opened)->closing, &file.descriptor);
     }
     fs_close(fs, &file.descriptor);
     return result;

@@ -67,7 +67,7 @@ void maildir_free(struct maildrop *maildrop)
     if (store->reader_of == opened) {
         store->reader_of = NULL;
     }
-    fs_close_now(fs, &opened->closing);
+    fs_close_now(fs, &store->closing);
     int descriptors[] = {opened->folders.cur, opened->folders.new_folder,
                          opened->snapshot.descriptor, opened->message.descriptor,
                          opened->moved != NULL ? opened->moved->descriptor : -1};

@@ -8,15 +8,10 @@
 #include "maildrop/maildir/maildir.h"
 #include "maildrop/maildir/name.h"
 
-static struct maildir_store *store_of(const struct maildir_maildrop *opened)
-{
-    return (struct maildir_store *)(void *)opened->maildrop.store;
-}
-
 struct index_reader *maildir_reader(struct maildir_maildrop *opened, const struct fs *fs,
                                     struct index_reader *own)
 {
-    struct maildir_store *store = store_of(opened);
+    struct maildir_store *store = maildir_store_of(opened);
     bool shared = fs->cached_only && !opened->remade;
     struct index_reader *reader = shared ? &store->reader : own;
     if (!shared || store->reader_of != opened) {

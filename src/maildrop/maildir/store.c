@@ -48,6 +48,12 @@ static int perform_last(struct maildir_maildrop *opened, const struct fs *fs,
     return 0;
 }
 
+static void rest(struct maildrop *maildrop)
+{
+    struct maildir_maildrop *opened = maildir_of(maildrop);
+    fs_close_now(opened->fs, &maildir_store_of(opened)->closing);
+}
+
 static bool perform(struct maildrop *maildrop, struct maildrop_operation *operation, bool may_block)
 {
     struct maildir_maildrop *opened = maildir_of(maildrop);
@@ -72,7 +78,7 @@ static bool perform(struct maildrop *maildrop, struct maildrop_operation *operat
         break;
     }
     if (result == MAILDIR_WOULD_BLOCK) {
-        fs_close_now(opened->fs, &opened->closing); /* a disk may take its time */
+        rest(maildrop); /* a disk may take its time */
     }
     return result != MAILDIR_WOULD_BLOCK;
 }
@@ -97,13 +103,7 @@ static void read_close(struct maildrop *maildrop)
 static void read_done(struct maildrop *maildrop)
 {
     struct maildir_maildrop *opened = maildir_of(maildrop);
-    fs_close_later(opened->fs, &opened->closing, &opened->message.descriptor);
-}
-
-static void rest(struct maildrop *maildrop)
-{
-    struct maildir_maildrop *opened = maildir_of(maildrop);
-    fs_close_now(opened->fs, &opened->closing);
+    fs_close_later(opened->fs, &maildir_store_of(opened)->closing, &opened->message.descriptor);
 }
 
 static void unlock(struct maildrop *maildrop)
