@@ -267,7 +267,13 @@ static void test_user_keys_differ(void **state)
     limits_user_key(bytes_of("fifteen-octets-b"), other);
     assert_memory_not_equal(alice, longer, sizeof alice);
     assert_memory_not_equal(longer, other, sizeof longer);
-    assert_true(alice[0] < LIMITS_KEY_SIZE && longer[0] >= LIMITS_KEY_SIZE);
+    assert_true(alice[0] < LIMITS_KEY_SIZE);
+    for (char last = 'a'; last <= 'z'; last++) { /* no hash is taken for a short name */
+        char name[] = "sixteen-octets-?";
+        name[sizeof name - 2] = last;
+        limits_user_key(bytes_of(name), longer);
+        assert_true(longer[0] >= 0x80);
+    }
 }
 
 int main(void)
