@@ -141,10 +141,11 @@ class Run:
 
     def alone(self):
         """Tests that measure time, of all suites, when nothing else runs; on the release build only."""
-        folders = [folder for name, folder in suites.PYTEST_SUITES.items() if self.wants(name)]
-        if folders:
-            self.suite("alone", suites.pytest, None, self.release, folders, self.results / "alone.xml",
-                       self.full, self.select, 0, "alone")
+        for name, folder in suites.PYTEST_SUITES.items():
+            if self.wants(name):
+                label = f"{name}-alone"
+                self.suite(label, suites.pytest, name, self.release, folder,
+                           self.results / f"{label}.xml", self.full, self.select, 0, "alone")
 
 
 def parse_arguments():

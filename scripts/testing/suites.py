@@ -85,17 +85,16 @@ def _meson_cases(test):
 
 
 def pytest(name, build, tests, junit, full, select=None, workers=WORKERS, mark=None):
-    """Tests over a socket with the installed binary: those of a file or folder, or of several; of them those that
-    `mark` selects. None: nothing was selected. `name` is the suite's; without one, that of each test's folder."""
+    """Tests over a socket with the installed binary: those of a file or folder that `mark` selects. None: nothing
+    was selected."""
     marks = " and ".join(f"({text})" for text in (
         mark, None if full else "not long",
         "sanitized" if build.profile == "sanitize.ini" else None) if text)
     report = junit.with_suffix(".raw")
     report.unlink(missing_ok=True)
-    tests = [tests] if isinstance(tests, str) else tests
     command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
                "-c", builds.ROOT / "tests/pytest.ini", "--rootdir", builds.ROOT, "-m", marks,
-               f"--junit-xml={report}", "-o", "junit_family=xunit1", *tests]
+               f"--junit-xml={report}", "-o", "junit_family=xunit1", tests]
     command += ["-n", workers] if workers != 0 else ["-p", "no:xdist"]
     if select:
         command += ["-k", select]
@@ -113,7 +112,7 @@ def pytest(name, build, tests, junit, full, select=None, workers=WORKERS, mark=N
         case.again = functools.partial(_again, name, build, test, junit, full)
     cases = [case for case, _ in found]
     if process.returncode not in (0, 1) or not cases:
-        cases.append(Case(f"{name or 'pytest'}:{tests[0]}", FAILED, 0.0,
+        cases.append(Case(f"{name}:{tests}", FAILED, 0.0,
                           process.stdout[-8000:] + process.stderr[-4000:]))
     return cases
 
@@ -124,11 +123,10 @@ def _again(name, build, test, junit, full):
 
 def _pytest_cases(name, report):
     """Cases, each with the name that pytest knows it by."""
-    folders = {folder: suite for suite, folder in PYTEST_SUITES.items()}
     for item, case in results.read_junit(report):
         path = item.get("file") or item.get("classname").replace(".", "/") + ".py"
         test = f"{path}::{case.id}"
-        case.id = f"{name or folders[str(pathlib.Path(path).parent)]}:{test}"
+        case.id = f"{name}:{test}"
         # The socket's driver runs the same corpus as the engine's: one id for both.
         if dialogue := case.id.partition("test_dialogues.py::test_dialogue[")[2]:
             case.id = f"dialogue:{dialogue[:-1]}"
