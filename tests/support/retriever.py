@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -60,6 +61,8 @@ class Home:
         command = self.command(*arguments)
         pid, master = pty.fork()
         if pid == 0:
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # whoever runs the tests may ignore them
+                signal.signal(number, signal.SIG_DFL)
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
             os.execve(command[0], command, self.environment(TERM=terminal))
         shown = b""
