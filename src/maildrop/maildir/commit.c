@@ -211,7 +211,8 @@ int maildir_commit(struct maildir_maildrop *opened, struct maildrop_operation *o
         (void)keep_begin(&keep, opened->fs, folders->cur, folders->new_folder, header);
     }
     remove_all(&commit, marks);
-    int64_t patience_ns = header->count < KEEP_PATIENT_ROWS_LEAST ? 0 : KEEP_PATIENCE_NS;
+    uint32_t left = header->count - commit.removed;
+    int64_t patience_ns = left < KEEP_PATIENT_ROWS_LEAST ? 0 : KEEP_PATIENCE_NS;
     bool kept = commit.not_removed == 0 && opened->moved == NULL &&
                 keep_prove(&keep, commit.unlinked, patience_ns, &proven);
     keep_finish(&keep);

@@ -117,6 +117,22 @@ static void a_commit_to_a_large_maildrop_waits_for_the_clock(void **state)
     world_finish(&world);
 }
 
+/* What is left is scanned faster than the clock moves on. */
+static void a_commit_of_nearly_all_does_not_wait(void **state)
+{
+    (void)state;
+    const uint32_t messages = KEEP_PATIENT_ROWS_LEAST + 10;
+    struct world world = create_with((int)messages);
+    uint8_t marks[(KEEP_PATIENT_ROWS_LEAST + 10 + 7) / 8];
+    memset(marks, 0xFF, sizeof marks);
+    marks[0] = 0xFE;
+    world.disk->step_ns = 1;
+    int64_t before = world.disk->now_ns;
+    assert_int_equal(commit_marks(open_drop(&world), marks).removed, messages - 1);
+    assert_true(world.disk->now_ns - before < 4000000);
+    world_finish(&world);
+}
+
 static void many_deliveries_fill_the_last_block(void **state)
 {
     (void)state;
@@ -316,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_commit_keeps_the_index),
         cmocka_unit_test(a_commit_does_not_wait_for_the_clock),
         cmocka_unit_test(a_commit_to_a_large_maildrop_waits_for_the_clock),
+        cmocka_unit_test(a_commit_of_nearly_all_does_not_wait),
         cmocka_unit_test(many_deliveries_fill_the_last_block),
         cmocka_unit_test(what_cannot_be_proven_is_scanned),
         cmocka_unit_test(an_id_in_use_is_not_given_by_a_delivery),
