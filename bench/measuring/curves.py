@@ -10,8 +10,8 @@ import corpus
 from cases import Wrong
 from more_cases import Idle
 
-STYLE = """set terminal svg size 720,480 font 'sans-serif,13' background '#ffffff'
-set key below width -2
+STYLE = """set terminal svg size 900,520 font 'sans-serif,13' background '#ffffff'
+set key below width -3 maxrows 4
 set grid
 set style data linespoints
 """
