@@ -188,28 +188,6 @@ static int take_from_old(struct listing *listing, struct listing_entry *entry,
     return 0;
 }
 
-/* Both are in order: one walk through both. A damaged old index helps as far as it can be read. */
-static int merge_old(struct scan *scan, struct index_reader *reader)
-{
-    struct listing *listing = &scan->listing;
-    struct index_row row;
-    uint32_t number = 0;
-    bool have = index_reader_row(reader, 0, &row) == 0;
-    for (size_t i = 0; i < listing->count && have;) {
-        int order =
-            maildir_name_compare(index_row_base(&row), listing_base(listing, &listing->entries[i]));
-        if (order == 0 && take_from_old(listing, &listing->entries[i], &row) < 0) {
-            return -ENOMEM;
-        }
-        i += order >= 0;
-        if (order <= 0) {
-            number++;
-            have = index_reader_row(reader, number, &row) == 0;
-        }
-    }
-    return 0;
-}
-
 bool scan_keeps_row(const struct scan *scan, const struct index_row *row)
 {
     enum scan_lists of_row = (row->flags & INDEX_ROW_NEW) != 0 ? SCAN_NEW_ONLY : SCAN_CUR_ONLY;
@@ -227,24 +205,27 @@ static bool is_passed(const struct passed *passed, uint64_t key)
     return passed->any && passed->key == key;
 }
 
-/* Does the listing of one folder go together with the rows of the other, each id still one message's? A message in
- * both folders, and a new one with the key of one that is not listed, need all names at hand; so does an index that is
- * damaged. */
-static bool fits_old(struct scan *scan)
+/* Takes over what the old index knows of the files that were listed; both are in order, so one walk through both does. A
+ * damaged index helps as far as it can be read. Where it stands for a folder it has to be whole, and each id still one
+ * message's: a message in both folders, and a new one with the key of one that is not listed, need all names at hand.
+ * 0, 1 if both folders have to be listed, or -ENOMEM. */
+static int merge_old(struct scan *scan)
 {
     const struct listing *listing = &scan->listing;
     const struct index_header *header = &scan->old->header;
+    bool partly = scan->lists != SCAN_BOTH;
     struct index_reader reader;
     struct index_row row;
     struct passed kept = {.any = false};
     struct passed fresh = {.any = false};
     bool all_same = true;
+    uint32_t number = 0;
+    size_t i = 0;
     scan->same = 0;
     index_reader_init(&reader, scan->fs, scan->old->descriptor, header);
-    uint32_t number = 0;
     int result = index_reader_row(&reader, 0, &row);
-    for (size_t i = 0; result == 0 && (i < listing->count || number < header->count);) {
-        const struct listing_entry *entry = i < listing->count ? &listing->entries[i] : NULL;
+    while (result == 0 && (i < listing->count || (partly && number < header->count))) {
+        struct listing_entry *entry = i < listing->count ? &listing->entries[i] : NULL;
         int order = number == header->count ? 1 : -1;
         if (entry != NULL && number < header->count) {
             order = maildir_name_compare(index_row_base(&row), listing_base(listing, entry));
@@ -257,7 +238,10 @@ static bool fits_old(struct scan *scan)
         }
         if ((is_kept && (order == 0 || is_passed(&fresh, kept.key))) ||
             (order > 0 && is_passed(&kept, fresh.key))) {
-            return false;
+            return 1;
+        }
+        if (order == 0 && take_from_old(&scan->listing, entry, &row) < 0) {
+            return -ENOMEM;
         }
         all_same = all_same && order < 0 && is_kept;
         scan->same += all_same;
@@ -267,7 +251,21 @@ static bool fits_old(struct scan *scan)
             result = index_reader_row(&reader, number, &row);
         }
     }
-    return result == 0;
+    return result < 0 && partly ? 1 : 0;
+}
+
+/* 0, 1 if both folders have to be listed, or -1. */
+static int take_old(struct scan *scan, struct error *error)
+{
+    bool has_old = scan->old != NULL && scan->old->descriptor >= 0;
+    /* What was found out is kept, whoever looks this time. */
+    bool keeps = scan->surrogates || (has_old && scan->old->header.examined);
+    int result = keeps && !listing_add_surrogates(&scan->listing) ? -ENOMEM : 0;
+    if (result == 0 && has_old) {
+        result = merge_old(scan);
+    }
+    return result < 0 ? error_set(error, ERROR_TEMPORARY, 0, "no memory to list a maildrop")
+                      : result;
 }
 
 static bool is_uncounted(const struct scan *scan, const struct listing_entry *entry)
@@ -278,27 +276,19 @@ static bool is_uncounted(const struct scan *scan, const struct listing_entry *en
 
 int scan_list(struct scan *scan, struct error *error)
 {
-    if (list_steadily(scan, error) < 0) {
-        return -1;
+    int result = list_steadily(scan, error);
+    if (result == 0) {
+        result = take_old(scan, error);
     }
-    if (scan->lists != SCAN_BOTH && !fits_old(scan)) {
+    if (result == 1) {
         scan->whole = true;
-        if (list_steadily(scan, error) < 0) {
-            return -1;
+        result = list_steadily(scan, error);
+        if (result == 0) {
+            result = take_old(scan, error);
         }
     }
-    bool has_old = scan->old != NULL && scan->old->descriptor >= 0;
-    /* What was found out is kept, whoever looks this time. */
-    bool keeps = scan->surrogates || (has_old && scan->old->header.examined);
-    if (keeps && !listing_add_surrogates(&scan->listing)) {
-        return error_set(error, ERROR_TEMPORARY, 0, "no memory to list a maildrop");
-    }
-    if (has_old) {
-        struct index_reader reader;
-        index_reader_init(&reader, scan->fs, scan->old->descriptor, &scan->old->header);
-        if (merge_old(scan, &reader) < 0) {
-            return error_set(error, ERROR_TEMPORARY, 0, "no memory to list a maildrop");
-        }
+    if (result < 0) {
+        return -1;
     }
     scan->uncounted = 0;
     for (size_t i = 0; i < scan->listing.count; i++) {
