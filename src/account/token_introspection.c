@@ -99,12 +99,15 @@ struct token_introspection *token_introspection_free(struct token_introspection 
 /* The form that is sent. NULL: no memory. */
 static char *make_form(struct bytes octets)
 {
-    char *form = NULL;
-    char *token = encode(octets);
-    if (token == NULL || asprintf(&form, "token=%s&token_type_hint=access_token", token) < 0) {
-        form = NULL;
+    size_t capacity = sizeof "token=&token_type_hint=access_token" + 3 * octets.size;
+    char *form = malloc(capacity + 1);
+    struct buffer out;
+    if (form != NULL) {
+        buffer_init(&out, form, capacity);
+        http_append_pair(&out, "token", octets);
+        http_append_pair(&out, "token_type_hint", bytes_of("access_token"));
+        form[out.written] = '\0';
     }
-    wipe(token);
     return form;
 }
 
