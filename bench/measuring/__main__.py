@@ -25,7 +25,7 @@ import peers
 import retrieval
 import syscalls
 from corpus import Corpus
-from table import explained, markdown, replace_results, unexplained
+from table import markdown, replace_results, unexplained
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "bench"
@@ -151,7 +151,7 @@ def tell_cases(arguments, context, load, network, running):
 def tell_retrievers(arguments, context, load, network, running):
     server, = running
     times = retrieval.measure(context, server, arguments.retrievers, say)
-    context.wrong += retrieval.unexplained(times, explained(UNMET))
+    context.wrong += retrieval.unexplained(times, UNMET)
     about = (f"Everything is fetched into a fresh Maildir and kept on Restante's server; {network}; "
              f"{idleness(context)}.")
     return retrieval.markdown(times, retrieval.memory(context, server), about)

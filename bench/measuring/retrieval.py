@@ -14,6 +14,8 @@ from statistics import median
 import corpus
 import packages
 import relay
+from cases import Goal
+from table import complaints, judged
 
 PROGRAMS = ("mpop", "fetchmail", "getmail6", "fdm")
 ONE_WAY_SECONDS = 0.025
@@ -185,34 +187,28 @@ def memory(context, server):
     return [restante.run(drop, server.port)[1] for drop in (corpus.MANY, corpus.HUGE)]
 
 
-def goal(link, name):
-    """The most that Restante's time may be of another's, and how that is written."""
-    return {"pipe": (1.3, "<= 1.3"), "mpop": (0.5, "<= 1/2")}.get(name) if link == LONG_LINK else None
+# Of Restante's time, over the long link.
+GOALS = {"pipe": Goal(1.3), "mpop": Goal(1 / 2, text="<= 1/2")}
 
 
-def unexplained(times, known):
+def goal_of(link, name):
+    return GOALS.get(name) if link == LONG_LINK else None
+
+
+def unexplained(times, page):
     """Goals that are not met and that unmet.md has no entry for."""
     for link, row in times.items():
-        work = f"retriever, 2 000 x 10 KB, {link}"
-        missed = [f"{text} of {name}" for name in row if (found := goal(link, name))
-                  for most, text in [found] if row["restante"] / row[name] > most]
-        if missed and work not in known:
-            yield f"{work}: not {' and not '.join(missed)}, and unmet.md says nothing of it"
-
-
-def cell(link, row, name):
-    ratio = row["restante"] / row[name]
-    text = f"1/{1 / ratio:.1f}" if ratio < 0.5 else f"{ratio:.2f}"
-    if found := goal(link, name):
-        text += f" ({found[1]}: {'met' if ratio <= found[0] else '**not met**'})"
-    return text
+        missed = [f"{goal} of {name}" for name in row
+                  if (goal := goal_of(link, name)) and not goal.met(row["restante"] / row[name])]
+        yield from complaints(f"retriever, 2 000 x 10 KB, {link}", missed, page)
 
 
 def markdown(times, sizes, conditions):
     names = [kind.name for kind in ALL if kind.name in times["loopback"] and kind.name != "restante"]
     lines = ["| retriever, 2 000 x 10 KB | " + " | ".join(f"to {'the ' * (name == 'pipe')}{name}" for name in names) + " |",
              "|---" * (1 + len(names)) + "|"]
-    lines += [f"| {link} | " + " | ".join(cell(link, row, name) for name in names) + " |" for link, row in times.items()]
+    lines += [f"| {link} | " + " | ".join(
+        judged(row["restante"] / row[name], goal_of(link, name)) for name in names) + " |" for link, row in times.items()]
     lines += ["", f"The most memory that `restante fetch` had: {sizes[1] / sizes[0]:.2f} times as much for 4 "
               "messages of 50 MB as for 2 000 of 10 KB.", "", conditions]
     return "\n".join(lines)

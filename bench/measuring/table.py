@@ -18,6 +18,13 @@ def figures(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def judged(ratio, goal):
+    if goal is None:
+        return number(ratio)
+    mark = "met" if goal.met(ratio) else "**not met**"
+    return f"{number(ratio)} ({goal}: {mark})"
+
+
 def ratio_to(case, row, other):
     ours, theirs = case.value("restante", row.figure), case.value(other, row.figure)
     return ours / theirs if ours is not None and theirs else None
@@ -27,10 +34,7 @@ def cell(case, row, other, goal=None):
     ratio = ratio_to(case, row, other)
     if ratio is None:
         return "fell out" if other in case.failures else "-"
-    if goal is None:
-        return number(ratio)
-    mark = "met" if goal.met(ratio) else "**not met**"
-    return f"{number(ratio)} ({goal}: {mark})"
+    return judged(ratio, goal)
 
 
 def goals(case, row):
@@ -50,15 +54,18 @@ def explained(page):
     return {entry.split("\n", 1)[0].strip() for entry in entries if "```" in entry}
 
 
+def complaints(work, missed, page):
+    if missed and work not in explained(page):
+        yield f"{work}: not {' and not '.join(missed)}, and {page.name} says nothing of it"
+
+
 def unexplained(measured, page):
     """Rows of which a goal is not met and that have no entry; and where Restante or the floor fell out. That a peer
     cannot do a thing is told in the table."""
-    known = explained(page)
     for case in measured:
         for row in case.rows:
             missed = [text for text, met in goals(case, row) if met is False]
-            if missed and row.work not in known:
-                yield f"{row.work}: not {' and not '.join(missed)}, and {page.name} says nothing of it"
+            yield from complaints(row.work, missed, page)
         for name, what in case.failures.items():
             if name not in ("restante", "floor"):
                 continue
