@@ -141,7 +141,11 @@ static int start(struct auth *auth, struct error *error)
     auth->master.data = auth;
     (void)uv_poll_start(&auth->master, UV_READABLE, on_master);
     struct sandbox sandbox = {.role = SANDBOX_AUTH, .configuration = &auth->configuration};
-    return sandbox_enter(&sandbox, &auth->loop, SANDBOX_NEWEST, error);
+    if (sandbox_enter(&sandbox, &auth->loop, SANDBOX_NEWEST, error) < 0) {
+        return -1;
+    }
+    hash_queue_start(&auth->hashes);
+    return 0;
 }
 
 int auth_run(void)

@@ -122,6 +122,7 @@ static int add_conditions(scmp_filter_ctx filter, unsigned role)
         {WORKER, SCMP_SYS(sendto), is(4, 0)},               /* send */
         {AUTH, SCMP_SYS(getpriority), is(1, 0)},            /* of the thread that asks */
         {AUTH, SCMP_SYS(setpriority), is(1, 0)},
+        {AUTH, SCMP_SYS(sched_setscheduler), is(0, 0)},
         {AUTH, SCMP_SYS(socketpair), is(1, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK)},
     };
     int result = 0;

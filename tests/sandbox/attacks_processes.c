@@ -2,6 +2,7 @@
 /* Other processes: their memory, their life, and new ones. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,6 +189,11 @@ static int slow_sibling(const struct world *world)
     return setpriority(PRIO_PROCESS, (id_t)world->sibling, 19);
 }
 
+static int idle_sibling(const struct world *world)
+{
+    return sched_setscheduler(world->sibling, SCHED_IDLE, &(struct sched_param){0});
+}
+
 const struct attack attacks_on_processes[] = {
     {"ptrace-master", true, ptrace_master},
     {"ptrace-sibling", true, ptrace_sibling},
@@ -211,6 +217,7 @@ const struct attack attacks_on_processes[] = {
     {"allow-dumps", false, allow_dumps},
     {"change-limit", false, change_limit},
     {"slow-sibling", false, slow_sibling},
+    {"idle-sibling", false, idle_sibling},
     {"change-user", false, change_user},
     {0},
 };
