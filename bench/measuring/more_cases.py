@@ -2,6 +2,7 @@
 """Cases beside sessions and messages: commands one by one, changed maildrops, deletions, memory of idle sessions."""
 
 import os
+import resource
 import shutil
 import time
 
@@ -123,6 +124,12 @@ class ChangedLogin(Case):
         return {"seconds": delivered, "own": own, "deleted": deleted}
 
 
+def most_idle(server, logged_in):
+    """With so many descriptors for a process: a session's connection; behind its login also index, cur/ and new/."""
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500
+    return min(server.most_idle, descriptors // (4 if logged_in else 1))
+
+
 class Idle(Case):
     """What so many sessions cost in memory that say nothing, before login and after it."""
 
@@ -138,7 +145,7 @@ class Idle(Case):
         return server.serves_mail and (not self.secured or server.tls_port is not None)
 
     def once(self, load, server):
-        return {"octets": self.measure(server, min(self.count, server.most_idle))}
+        return {"octets": self.measure(server, min(self.count, most_idle(server, self.logged_in)))}
 
     def measure(self, server, count):
         """Octets a session, the first tenth not counted: they bring into memory what all share."""
