@@ -88,13 +88,14 @@ static bool has_memory(const struct hash_queue *queue, uint64_t memory)
 static bool start_first(struct hash_queue *queue, uint64_t waited)
 {
     struct hash_job *job = queue->first;
-    /* room for another is left to the impatient: those that yield may be under way for long */
-    if (queue->yielding < queue->yielding_most && has_memory(queue, 2 * job->memory)) {
+    /* those that yield may be under way for long: room for another is left to the impatient */
+    bool may_yield = 2 * job->memory <= queue->memory_most;
+    if (may_yield && queue->yielding < queue->yielding_most && has_memory(queue, 2 * job->memory)) {
         queue->yielding++;
         job->work.data = job;
         (void)uv_queue_work(queue->loop, &job->work, on_yielding_work,
                             on_yielding_worked); /* fails without a callback */
-    } else if (waited >= HASH_PATIENCE_MS && queue->impatient == NULL &&
+    } else if ((!may_yield || waited >= HASH_PATIENCE_MS) && queue->impatient == NULL &&
                has_memory(queue, job->memory)) {
         queue->impatient = job;
         uv_sem_post(&queue->is_impatient);

@@ -90,7 +90,8 @@ static void test_who_waits_gets_a_share(void **state)
     add(&second, 100);
     add(&third, 100);
     assert_int_equal(fixture.queue.yielding, 1);
-    assert_null(fixture.queue.impatient);
+    assert_true(fixture.queue.impatient == NULL ||
+                uv_now(&fixture.loop) - second.job.since_ms >= HASH_PATIENCE_MS);
 
     wait_for(&third);
     assert_false(third.has_run);
@@ -104,33 +105,35 @@ static void test_who_waits_gets_a_share(void **state)
     assert_int_equal(fixture.queue.memory, 0);
 }
 
+/* Where there is no room for another, nothing may be under way for long. */
 static void test_one_runs_whatever_it_needs(void **state)
 {
     (void)state;
     struct work first;
     struct work second;
     add(&first, 2 * MEMORY_MOST);
+    assert_ptr_equal(fixture.queue.impatient, &first.job);
     add(&second, 1);
-    assert_int_equal(fixture.queue.yielding, 1);
+    assert_int_equal(fixture.queue.yielding, 0);
     end(&first);
     assert_int_equal(fixture.queue.yielding, 1);
     end(&second);
+    assert_int_equal(first.policy, SCHED_OTHER);
     assert_int_equal(fixture.queue.memory, 0);
 }
 
 static void test_all_have_their_turn(void **state)
 {
     (void)state;
-    static struct work works[64];
-    for (size_t i = 0; i < 64; i++) {
-        add(&works[i], MEMORY_MOST); /* one at a time */
+    static struct work works[16];
+    for (size_t i = 0; i < 16; i++) {
+        add(&works[i], MEMORY_MOST / 2);
     }
-    for (size_t i = 0; i < 64; i++) {
-        assert_int_equal(fixture.queue.yielding, 1);
-        assert_int_equal(fixture.queue.memory, MEMORY_MOST);
+    for (size_t i = 0; i < 16; i++) {
+        assert_in_range(fixture.queue.memory, MEMORY_MOST / 2, MEMORY_MOST);
         end(&works[i]);
     }
-    assert_int_equal(fixture.queue.yielding, 0);
+    assert_int_equal(fixture.queue.memory, 0);
 }
 
 int main(void)
