@@ -8,7 +8,7 @@ from statistics import median
 
 import corpus
 from cases import Wrong
-from more_cases import Idle, most_idle
+from more_cases import Idle
 
 STYLE = """set terminal svg size 900,520 font 'sans-serif,13' background '#ffffff'
 set key below width -3 maxrows 4
@@ -74,10 +74,10 @@ class Memory(Curve):
         self.counts = [count for count in (10, 30, 90, 300, 1_000, 3_000, 10_000) if count <= most]
 
     def lines(self, load, server):
+        counts = [count for count in self.counts if count <= server.most_idle]
         for tls in (False, True):
             for logged_in in (False, True):
                 if not tls or server.tls_port is not None:
-                    counts = [count for count in self.counts if count <= most_idle(server, logged_in)]
                     where = f"{'after' if logged_in else 'before'} login{', TLS' if tls else ''}"
                     yield f"{server.title}, {where}", Idle(counts[-1], logged_in, tls).grow(server, counts)
 

@@ -124,12 +124,6 @@ class ChangedLogin(Case):
         return {"seconds": delivered, "own": own, "deleted": deleted}
 
 
-def most_idle(server, logged_in):
-    """With so many descriptors for a process: a session's connection; behind its login also index, cur/ and new/."""
-    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500
-    return min(server.most_idle, descriptors // (4 if logged_in else 1))
-
-
 class Idle(Case):
     """What so many sessions cost in memory that say nothing, before login and after it."""
 
@@ -145,15 +139,23 @@ class Idle(Case):
         return server.serves_mail and (not self.secured or server.tls_port is not None)
 
     def once(self, load, server):
-        return {"octets": self.measure(server, min(self.count, most_idle(server, self.logged_in)))}
+        return {"octets": self.measure(server, min(self.count, server.most_idle))}
 
     def measure(self, server, count):
         """Octets a session, the first tenth not counted: they bring into memory what all share."""
         (first, before), (_, after) = self.grow(server, (count // 10, count))
         return (after - before) / (count - first)
 
+    def workers(self, count):
+        """So many have the descriptors: a session's connection; behind its login also index, cur/ and new/. And room for
+        chance, which gives some more sessions than others."""
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500
+        needed = -(-count * (4 if self.logged_in else 1) // descriptors)
+        return 1 if needed == 1 else needed + 1
+
     def grow(self, server, counts):
         """(sessions, octets of the whole server) at each of these counts."""
+        server.workers = self.workers(counts[-1])
         server.restart()
         context = client.tls_context() if self.secured else None
         port = server.tls_port if self.secured else server.port
@@ -172,6 +174,9 @@ class Idle(Case):
             for session in sessions:
                 session.socket.close()
             time.sleep(0.3)
+            if server.workers > 1:
+                server.workers = 1
+                server.restart()
 
 
 def quick(idle_sessions):

@@ -28,6 +28,7 @@ class Server:
     most_idle = 10_000
     serves_mail = True  # False: has no maildrops that could be opened
     delivers = False  # True: `deliver` brings a message the server's own way
+    workers = 1  # processes that serve sessions, where that is ours to choose: all have one core
 
     def __init__(self, context):
         self.context = context
@@ -215,7 +216,7 @@ service anvil {
 
 
 class Restante(Server):
-    """One worker, so that it has what every other server here has: one core."""
+    """One worker where time is measured, since there is one core."""
 
     name, title = "restante", "Restante"
     index = ("restante.index*", "restante.ids*")
@@ -234,7 +235,7 @@ class Restante(Server):
 state-dir = {self.folder}/state
 user = {self.context.owner.pw_name}
 auth-user = daemon
-workers = 1
+workers = {self.workers}
 [pop3]
 listen = 127.0.0.1:0
 listen-tls = 127.0.0.1:0
