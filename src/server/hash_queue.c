@@ -79,24 +79,18 @@ static struct hash_job *take_first(struct hash_queue *queue)
     return job;
 }
 
-static bool has_memory(const struct hash_queue *queue, uint64_t memory)
-{
-    return (queue->yielding == 0 && queue->impatient == NULL) ||
-           queue->memory + memory <= queue->memory_most;
-}
-
 static bool start_first(struct hash_queue *queue, uint64_t waited)
 {
     struct hash_job *job = queue->first;
+    uint64_t room = queue->memory < queue->memory_most ? queue->memory_most - queue->memory : 0;
     /* those that yield may be under way for long: room for another is left to the impatient */
-    bool may_yield = 2 * job->memory <= queue->memory_most;
-    if (may_yield && queue->yielding < queue->yielding_most && has_memory(queue, 2 * job->memory)) {
+    if (queue->yielding < queue->yielding_most && 2 * job->memory <= room) {
         queue->yielding++;
         job->work.data = job;
         (void)uv_queue_work(queue->loop, &job->work, on_yielding_work,
                             on_yielding_worked); /* fails without a callback */
-    } else if ((!may_yield || waited >= HASH_PATIENCE_MS) && queue->impatient == NULL &&
-               has_memory(queue, job->memory)) {
+    } else if ((waited >= HASH_PATIENCE_MS || 2 * job->memory > queue->memory_most) &&
+               queue->impatient == NULL && (queue->memory == 0 || job->memory <= room)) {
         queue->impatient = job;
         uv_sem_post(&queue->is_impatient);
     } else {

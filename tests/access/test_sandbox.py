@@ -109,7 +109,8 @@ def test_all_threads_of_a_server_are_in_it(either_world):
     assert len(children) == 3
     for child in children:
         threads = list(pathlib.Path(f"/proc/{child.pid}/task").iterdir())
-        assert len(threads) >= (9 if "worker" in child.command else 4)
+        hashing = max(2, len(os.sched_getaffinity(0))) + 1
+        assert len(threads) >= (9 if "worker" in child.command else 1 + hashing)
         for thread in threads:
             assert status_of(thread, "Seccomp") == "2", child.command
             assert status_of(thread, "NoNewPrivs") == "1"
